@@ -1,0 +1,211 @@
+//! Addresses as the maps hold them: MAC addresses, and IPv4 or IPv6 addresses in 16 bytes.
+
+use core::{fmt, net::{IpAddr, Ipv4Addr, Ipv6Addr}, str::FromStr};
+
+/// An Ethernet address, in the order of the wire.
+#[repr(transparent)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct MacAddr([u8; 6]);
+
+/// A text that is no MAC address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidMac;
+
+impl MacAddr {
+    /// All zero: no address.
+    pub const ZERO: Self = Self([0; 6]);
+    /// All ones: broadcast.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// The address of six bytes in the order of the wire.
+    #[inline(always)]
+    pub const fn new(bytes: [u8; 6]) -> Self {
+        Self(bytes)
+    }
+
+    /// The six bytes in the order of the wire.
+    #[inline(always)]
+    pub const fn octets(self) -> [u8; 6] {
+        self.0
+    }
+
+    /// Whether the group bit is set: broadcast or multicast (IEEE 802.3 section 3.2.3).
+    #[inline(always)]
+    pub const fn is_multicast(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+
+    /// Whether a station can have this address: neither zero nor a group address.
+    #[inline(always)]
+    pub fn is_unicast(self) -> bool {
+        !self.is_multicast() && self.0 != [0; 6]
+    }
+
+    /// The MAC address of an endpoint with this IPv4 address: `02:42:a:b:c:d`, as Docker derives it.
+    pub const fn from_ipv4(ip: Ipv4Addr) -> Self {
+        let [a, b, c, d] = ip.octets();
+        Self([0x02, 0x42, a, b, c, d])
+    }
+
+    /// The MAC address of an endpoint that has only this IPv6 address: `06:` and 40 bits of its FNV-1a hash.
+    ///
+    /// The first byte is local and unicast, and never that of `from_ipv4`.
+    pub fn from_ipv6(ip: Ipv6Addr) -> Self {
+        let hash = ip.octets().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        let [.., a, b, c, d, e] = hash.to_be_bytes();
+        Self([0x06, a, b, c, d, e])
+    }
+
+    /// The link-local IPv6 address of this MAC address: `fe80::` and the modified EUI-64 (RFC 4291 appendix A).
+    #[inline(always)]
+    pub const fn link_local(self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0;
+        Ipv6Addr::from_octets([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+    }
+}
+
+impl fmt::Display for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for MacAddr {
+    type Err = InvalidMac;
+
+    /// Six groups of one or two hexadecimal digits, separated by colons.
+    fn from_str(text: &str) -> Result<Self, InvalidMac> {
+        let mut bytes = [0; 6];
+        let mut groups = text.split(':');
+        for byte in &mut bytes {
+            let group = groups.next().ok_or(InvalidMac)?;
+            if group.is_empty() || group.len() > 2 || group.starts_with('+') {
+                return Err(InvalidMac);
+            }
+            *byte = u8::from_str_radix(group, 16).map_err(|_| InvalidMac)?;
+        }
+        if groups.next().is_some() { Err(InvalidMac) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl fmt::Display for InvalidMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a MAC address of the form 02:42:0a:01:00:01")
+    }
+}
+
+impl core::error::Error for InvalidMac {}
+
+/// An IPv4 or IPv6 address in 16 bytes, in the order of the wire; IPv4 is mapped (`::ffff:a.b.c.d`).
+#[repr(transparent)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+pub struct Ip16([u8; 16]);
+
+impl Ip16 {
+    /// All zero, `::`.
+    pub const ZERO: Self = Self([0; 16]);
+
+    /// An IPv4 address of four bytes in the order of the wire.
+    #[inline(always)]
+    pub const fn v4(ip: [u8; 4]) -> Self {
+        let [a, b, c, d] = ip;
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// An IPv6 address of sixteen bytes in the order of the wire.
+    #[inline(always)]
+    pub const fn v6(ip: [u8; 16]) -> Self {
+        Self(ip)
+    }
+
+    /// The sixteen bytes in the order of the wire.
+    #[inline(always)]
+    pub const fn octets(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The address as two numbers, for comparing and masking.
+    #[inline(always)]
+    pub const fn halves(self) -> (u64, u64) {
+        let b = self.0;
+        (
+            u64::from_ne_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
+            u64::from_ne_bytes([b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]]),
+        )
+    }
+
+    /// The address for programs of user space.
+    pub const fn to_ip(self) -> IpAddr {
+        Ipv6Addr::from_octets(self.0).to_canonical()
+    }
+}
+
+impl From<IpAddr> for Ip16 {
+    fn from(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self::v4(ip.octets()),
+            IpAddr::V6(ip) => Self::v6(ip.octets()),
+        }
+    }
+}
+
+impl fmt::Display for Ip16 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_ip().fmt(f)
+    }
+}
+
+impl fmt::Debug for Ip16 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_ip().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mac_reads_what_it_prints() {
+        let mac = MacAddr::new([0x02, 0x42, 0x0a, 1, 0, 0xff]);
+        let text = std::string::ToString::to_string(&mac);
+        assert_eq!(text, "02:42:0a:01:00:ff");
+        assert_eq!(text.parse(), Ok(mac));
+        for bad in ["", "02:42:0a:01:00", "02:42:0a:01:00:ff:00", "02:42:0a:01:00:fg", "002:42:a:1:0:1", "+2:42:a:1:0:1"] {
+            assert_eq!(bad.parse::<MacAddr>(), Err(InvalidMac), "{bad}");
+        }
+    }
+
+    #[test]
+    fn mac_derives_from_the_address() {
+        assert_eq!(MacAddr::from_ipv4(Ipv4Addr::new(10, 1, 0, 7)).octets(), [2, 0x42, 10, 1, 0, 7]);
+        let six = MacAddr::from_ipv6("fd00:1::7".parse().expect("an address"));
+        assert_eq!(six.octets()[0], 6);
+        assert!(six.is_unicast());
+        assert_ne!(six, MacAddr::from_ipv6("fd00:1::8".parse().expect("an address")));
+    }
+
+    #[test]
+    fn link_local_is_modified_eui64() {
+        let mac: MacAddr = "02:42:0a:01:00:01".parse().expect("a MAC");
+        assert_eq!(mac.link_local(), "fe80::42:aff:fe01:1".parse::<Ipv6Addr>().expect("an address"));
+    }
+
+    #[test]
+    fn ipv4_is_mapped_and_comes_back() {
+        let ip: IpAddr = "10.1.0.1".parse().expect("an address");
+        assert_eq!(Ip16::from(ip).octets()[10..], [0xff, 0xff, 10, 1, 0, 1]);
+        assert_eq!(Ip16::from(ip).to_ip(), ip);
+    }
+}

@@ -1,0 +1,21 @@
+//! What the kernel programs and the agent share: the ABI of every map, and all packet logic that is pure.
+//!
+//! Rules of the ABI. Map keys and values are `repr(C)`, without hidden padding, without enums and without
+//! `Option`; addresses and anything else that comes from or goes to the wire are big-endian bytes, private
+//! behind constructors; numbers that never leave the machine (interface indexes, counters) are in host order.
+//! Size and alignment of each are asserted where it is defined. A change of any of them raises `ABI_VERSION`.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+mod addr;
+mod vni;
+
+pub use crate::{
+    addr::{InvalidMac, Ip16, MacAddr},
+    vni::{InvalidVni, Vni},
+};
+
+/// The version of the ABI between the kernel programs and the agent.
+pub const ABI_VERSION: u32 = 1;

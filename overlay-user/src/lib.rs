@@ -1,0 +1,1 @@
+//! The overlay node agent and its command line.
