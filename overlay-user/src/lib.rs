@@ -7,7 +7,7 @@ pub mod document;
 pub mod event;
 pub mod plan;
 //pub mod source;
-//pub mod state;
+pub mod state;
 pub mod tables;
 mod text_file;
 mod words;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use overlay_common::MacAddr;
 
-use super::{Endpoint, EndpointId, Network, Node, address, name, network::check_in_subnets, unique::Unique};
+use super::{Endpoint, EndpointId, Network, Node, address, name, unique::Unique};
 use crate::{
     document::{DocumentError, Table, Value},
     words::{quoted, suggestion},
@@ -87,13 +87,7 @@ fn read_ips<'n>(
     let mut ips = Vec::new();
     for item in value.at_most(MOST_IPS, "ips")? {
         let ip = address::unicast_ip(&item)?;
-        check_in_subnets(ip, &network.name, &network.subnets).map_err(|message| item.error(&message))?;
-        if network.gateways.contains(&ip) {
-            return Err(item.error(&format!(
-                "{ip} is the gateway of network {}; choose another address",
-                quoted(&network.name)
-            )));
-        }
+        network.check_address(ip).map_err(|message| item.error(&message))?;
         taken.ips.claim((&network.name, ip), &item, ip, "endpoint of a network")?;
         ips.push(ip);
     }

@@ -126,7 +126,7 @@ fn read_mtu(value: &Value<'_>, subnets: &[IpNet]) -> Result<u16, DocumentError> 
 }
 
 /// Checks that a station of the network can have `ip`; the error is what is wrong and the remedy.
-pub(super) fn check_in_subnets(ip: IpAddr, network: &str, subnets: &[IpNet]) -> Result<(), String> {
+fn check_in_subnets(ip: IpAddr, network: &str, subnets: &[IpNet]) -> Result<(), String> {
     let Some(subnet) = subnets.iter().find(|subnet| subnet.contains(&ip)) else {
         return Err(format!(
             "{ip} lies outside the subnets of network {} ({}); choose an address in one of them",
@@ -143,4 +143,16 @@ pub(super) fn check_in_subnets(ip: IpAddr, network: &str, subnets: &[IpNet]) -> 
         }
     }
     Ok(())
+}
+
+impl Network {
+    /// Checks that an endpoint of the network can have `ip`; the error is what is wrong and the remedy.
+    pub(crate) fn check_address(&self, ip: IpAddr) -> Result<(), String> {
+        check_in_subnets(ip, &self.name, &self.subnets)?;
+        if self.gateways.contains(&ip) {
+            let network = quoted(&self.name);
+            return Err(format!("{ip} is the gateway of network {network}; choose another address"));
+        }
+        Ok(())
+    }
 }
