@@ -107,47 +107,66 @@ impl fmt::Display for InvalidMac {
 impl core::error::Error for InvalidMac {}
 
 /// An IPv4 or IPv6 address in 16 bytes, in the order of the wire; IPv4 is mapped (`::ffff:a.b.c.d`).
+///
+/// Held as two words, so that the kernel programs compare and copy it in two steps.
 #[repr(transparent)]
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
-pub struct Ip16([u8; 16]);
+pub struct Ip16([u64; 2]);
 
 impl Ip16 {
     /// All zero, `::`.
-    pub const ZERO: Self = Self([0; 16]);
+    pub const ZERO: Self = Self([0; 2]);
+    /// The bytes of the second of `halves` that mark a mapped IPv4 address.
+    pub const V4_TAG_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    /// What those bytes are in a mapped IPv4 address.
+    const V4_TAG: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
 
     /// An IPv4 address of four bytes in the order of the wire.
     #[inline(always)]
     pub const fn v4(ip: [u8; 4]) -> Self {
         let [a, b, c, d] = ip;
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+        Self([0, u64::from_ne_bytes([0, 0, 0xff, 0xff, a, b, c, d])])
     }
 
     /// An IPv6 address of sixteen bytes in the order of the wire.
     #[inline(always)]
-    pub const fn v6(ip: [u8; 16]) -> Self {
-        Self(ip)
+    pub const fn v6(b: [u8; 16]) -> Self {
+        Self([
+            u64::from_ne_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
+            u64::from_ne_bytes([b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]]),
+        ])
     }
 
     /// The sixteen bytes in the order of the wire.
     #[inline(always)]
     pub const fn octets(self) -> [u8; 16] {
-        self.0
+        let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) = (self.0[0].to_ne_bytes(), self.0[1].to_ne_bytes());
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
-    /// The address as two numbers, for comparing and masking.
+    /// The address as two words, for comparing and masking; their value as numbers has no meaning.
     #[inline(always)]
     pub const fn halves(self) -> (u64, u64) {
-        let b = self.0;
-        (
-            u64::from_ne_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
-            u64::from_ne_bytes([b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]]),
-        )
+        (self.0[0], self.0[1])
+    }
+
+    /// Whether this is a mapped IPv4 address.
+    #[inline(always)]
+    pub const fn is_v4(self) -> bool {
+        let (high, low) = self.halves();
+        high == 0 && low & Self::V4_TAG_MASK == Self::V4_TAG
+    }
+
+    /// Whether this is an IPv6 multicast address (RFC 4291 section 2.7).
+    #[inline(always)]
+    pub const fn is_v6_multicast(self) -> bool {
+        self.octets()[0] == 0xff
     }
 
     /// The address for programs of user space.
     pub const fn to_ip(self) -> IpAddr {
-        Ipv6Addr::from_octets(self.0).to_canonical()
+        Ipv6Addr::from_octets(self.octets()).to_canonical()
     }
 }
 

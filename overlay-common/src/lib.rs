@@ -10,10 +10,21 @@
 extern crate std;
 
 mod addr;
+pub mod arp;
+mod counter;
+mod drop;
+pub mod ecn;
+pub mod entropy;
+pub mod header;
+pub mod map;
+pub mod nd;
 mod vni;
+pub mod vxlan;
 
 pub use crate::{
     addr::{InvalidMac, Ip16, MacAddr},
+    counter::Counter,
+    drop::DropReason,
     vni::{InvalidVni, Vni},
 };
 

@@ -1,0 +1,34 @@
+//! What the programs count besides drops.
+
+/// An event that a program counts, and its index in `COUNTERS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Counter {
+    /// Frames of containers sent to a VTEP.
+    ToUnderlay = 0,
+    /// Frames of containers delivered to a container on this node.
+    ToLocal = 1,
+    /// Frames of VTEPs delivered to a container on this node.
+    FromUnderlay = 2,
+    /// ARP requests answered.
+    ArpAnswered = 3,
+    /// Neighbour solicitations answered.
+    NdAnswered = 4,
+}
+
+impl Counter {
+    /// Every counter, in the order of their numbers.
+    pub const ALL: [Self; 5] =
+        [Self::ToUnderlay, Self::ToLocal, Self::FromUnderlay, Self::ArpAnswered, Self::NdAnswered];
+
+    /// The name that listings and metrics carry.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ToUnderlay => "to_underlay",
+            Self::ToLocal => "to_local",
+            Self::FromUnderlay => "from_underlay",
+            Self::ArpAnswered => "arp_answered",
+            Self::NdAnswered => "nd_answered",
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A frame from a local port: who sent it, may it, and where to.
+
+use overlay_common::{
+    Counter, DropReason, Ip16,
+    header::{Eth, ethertype, protocol},
+    map::{Fdb, Port},
+};
+use aya_ebpf::programs::TcContext;
+
+use crate::{
+    Drop, Verdict, encap, helpers, inner,
+    inner::{Flow, Ip},
+    maps, neigh,
+    neigh::Next,
+    packet::{ETH, Family, Packet},
+};
+
+/// UDP source ports of DHCP servers, IPv4 (RFC 2131 section 4.1) and IPv6 (RFC 8415 section 7.2), big-endian.
+const DHCP_SERVER_V4: [u8; 2] = 67_u16.to_be_bytes();
+const DHCP_SERVER_V6: [u8; 2] = 547_u16.to_be_bytes();
+
+#[inline(always)]
+pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
+    let pkt = Packet::new(ctx);
+    let port = maps::port(pkt.ifindex()).map_err(Drop::outside)?;
+    frame(pkt, port).map_err(|reason| Drop { vni: port.vni(), reason })
+}
+
+#[inline(always)]
+fn frame(pkt: Packet<'_>, port: &Port) -> Result<Verdict, DropReason> {
+    let pkt = pkt.pull(ETH)?;
+    let eth = *pkt.at::<Eth>(0)?;
+    if !port.has_mac(eth.src) {
+        return Err(DropReason::SpoofedMac);
+    }
+    let next = match eth.ethertype {
+        _ if pkt.has_vlan_tag() => return Err(DropReason::VlanTagged),
+        ethertype::VLAN | ethertype::QINQ => return Err(DropReason::VlanTagged),
+        ethertype::IPV4 => {
+            let (pkt, ip) = inner::ipv4(pkt)?;
+            guard(port, &ip, DHCP_SERVER_V4)?;
+            Next::Forward(pkt, ip.flow())
+        }
+        ethertype::IPV6 => {
+            let (pkt, ip) = inner::ipv6(pkt)?;
+            guard(port, &ip, DHCP_SERVER_V6)?;
+            if ip.protocol == protocol::ICMPV6 { neigh::icmpv6(pkt, port, eth, &ip)? } else { Next::Forward(pkt, ip.flow()) }
+        }
+        ethertype::ARP => neigh::arp(pkt, port, eth)?,
+        _ => Next::Forward(pkt, Flow::other(&eth)),
+    };
+    match next {
+        Next::Answered(verdict) => Ok(verdict),
+        Next::Forward(pkt, flow) => forward(pkt, port, eth, flow),
+    }
+}
+
+/// Checks that a port may send this packet.
+#[inline(always)]
+fn guard(port: &Port, ip: &Ip, dhcp_server: [u8; 2]) -> Result<(), DropReason> {
+    // `::` is the source of duplicate address detection and of multicast listener reports before an address is
+    // assigned (RFC 4862 section 5.4.2, RFC 3590); both go to groups.
+    let unspecified = ip.src == Ip16::ZERO && ip.dst.is_v6_multicast();
+    // A mapped address in an IPv6 header would pass for the IPv4 address that it maps.
+    let mapped = ip.family == Family::V6 && ip.src.is_v4();
+    if mapped || !(unspecified || port.has_ip(ip.src)) {
+        return Err(DropReason::SpoofedIp);
+    }
+    if ip.protocol == protocol::UDP && ip.ports.src == dhcp_server && port.flags & Port::ALLOW_DHCP_SERVER == 0 {
+        return Err(DropReason::RogueDhcp);
+    }
+    Ok(())
+}
+
+/// Sends a checked frame to where its destination is.
+#[inline(always)]
+fn forward(pkt: Packet<'_>, port: &Port, eth: Eth, flow: Flow) -> Result<Verdict, DropReason> {
+    if eth.dst.is_multicast() {
+        return Err(DropReason::Bum);
+    }
+    let fdb = maps::fdb(port.vni(), eth.dst)?;
+    match fdb.delivery {
+        Fdb::UNDERLAY if fdb.flags & Fdb::ENCRYPTED != 0 => Err(DropReason::NotEncrypted),
+        Fdb::UNDERLAY => encap::send(pkt, port.vni(), maps::vtep(fdb.vtep)?, eth, flow),
+        Fdb::PEER | Fdb::EGRESS if fdb.ifindex == pkt.ifindex() => Err(DropReason::Hairpin),
+        Fdb::PEER | Fdb::EGRESS => {
+            maps::count(Counter::ToLocal);
+            deliver(pkt, fdb, flow.family)
+        }
+        _ => Err(DropReason::NotEncrypted),
+    }
+}
+
+/// Gives a frame to the container behind a local port.
+#[inline(always)]
+pub(crate) fn deliver(pkt: Packet<'_>, fdb: &Fdb, family: Family) -> Result<Verdict, DropReason> {
+    match (fdb.delivery, family) {
+        (Fdb::PEER, Family::V4 | Family::V6) => helpers::redirect_peer(pkt, fdb.ifindex),
+        // Through the device, so that the kernel reads the frame's type again (`eth_type_trans`).
+        _ => helpers::redirect(pkt, fdb.ifindex),
+    }
+}

@@ -1,0 +1,129 @@
+//! What the inner IP header and the start of the transport header say, and the flow they belong to.
+
+use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
+use overlay_common::{
+    DropReason, Ip16,
+    entropy,
+    header::{Eth, ExtHdr, Header, Ports, protocol},
+};
+
+use crate::packet::{ETH, Family, Packet};
+
+/// Extension headers that are followed. More of them is not seen on real networks, and what cannot be followed
+/// cannot be checked.
+const MAX_EXTENSIONS: usize = 4;
+
+/// An inner IP packet.
+pub(crate) struct Ip {
+    pub(crate) family: Family,
+    pub(crate) src: Ip16,
+    pub(crate) dst: Ip16,
+    /// TOS or traffic class.
+    pub(crate) tos: u8,
+    /// TTL or hop limit.
+    pub(crate) hop_limit: u8,
+    /// Transport protocol.
+    pub(crate) protocol: u8,
+    /// Offset of the transport header in the frame.
+    pub(crate) transport: usize,
+    /// First four bytes of the transport header of TCP, UDP and SCTP; zero for others, and in fragments.
+    pub(crate) ports: Ports,
+}
+
+const NO_PORTS: Ports = Ports { src: [0; 2], dst: [0; 2] };
+
+/// What forwarding needs to know of a frame's payload.
+pub(crate) struct Flow {
+    pub(crate) family: Family,
+    /// TOS or traffic class; 0 where the frame is not IP.
+    pub(crate) tos: u8,
+    /// The same for every frame of a flow.
+    pub(crate) hash: u64,
+}
+
+impl Flow {
+    /// The flow of a frame that is not IP.
+    #[inline(always)]
+    pub(crate) fn other(eth: &Eth) -> Self {
+        Self { family: Family::Other, tos: 0, hash: entropy::stations(eth.src, eth.dst) }
+    }
+}
+
+impl Ip {
+    /// The flow it belongs to.
+    #[inline(always)]
+    pub(crate) fn flow(&self) -> Flow {
+        let ([a, b], [c, d]) = (self.ports.src, self.ports.dst);
+        let hash = entropy::flow(self.src, self.dst, self.protocol, u32::from_ne_bytes([a, b, c, d]));
+        Flow { family: self.family, tos: self.tos, hash }
+    }
+}
+
+/// The inner IPv4 packet behind an Ethernet header at the start of the frame.
+#[inline(always)]
+pub(crate) fn ipv4(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
+    let pkt = pkt.pull(ETH + Ipv4Hdr::LEN)?;
+    let header = pkt.at::<Ipv4Hdr>(ETH)?;
+    let length = usize::from(header.vihl & 0xf) * 4;
+    if header.vihl >> 4 != 4 || length < Ipv4Hdr::LEN {
+        return Err(DropReason::Malformed);
+    }
+    let ip = Ip {
+        family: Family::V4,
+        src: Ip16::v4(header.src_addr),
+        dst: Ip16::v4(header.dst_addr),
+        tos: header.tos,
+        hop_limit: header.ttl,
+        protocol: header.proto,
+        transport: ETH + length,
+        ports: NO_PORTS,
+    };
+    // More-fragments flag and offset: no fragment of a datagram may hash by ports that the others do not show.
+    let fragment = header.frags[0] & 0x3f != 0 || header.frags[1] != 0;
+    if fragment { Ok((pkt, ip)) } else { ports(pkt, ip) }
+}
+
+/// The inner IPv6 packet behind an Ethernet header at the start of the frame.
+#[inline(always)]
+pub(crate) fn ipv6(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
+    let mut pkt = pkt.pull(ETH + Ipv6Hdr::LEN)?;
+    let header = pkt.at::<Ipv6Hdr>(ETH)?;
+    if header.vcf[0] >> 4 != 6 {
+        return Err(DropReason::Malformed);
+    }
+    let mut ip = Ip {
+        family: Family::V6,
+        src: Ip16::v6(header.src_addr),
+        dst: Ip16::v6(header.dst_addr),
+        tos: header.vcf[0] << 4 | header.vcf[1] >> 4,
+        hop_limit: header.hop_limit,
+        protocol: header.next_hdr,
+        transport: ETH + Ipv6Hdr::LEN,
+        ports: NO_PORTS,
+    };
+    for _ in 0..MAX_EXTENSIONS {
+        match ip.protocol {
+            protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS => {
+                pkt = pkt.pull(ip.transport + ExtHdr::LEN)?;
+                let extension = pkt.at::<ExtHdr>(ip.transport)?;
+                ip.protocol = extension.next;
+                ip.transport += (usize::from(extension.len) + 1) * 8;
+            }
+            _ => return ports(pkt, ip),
+        }
+    }
+    Err(DropReason::Malformed)
+}
+
+/// Reads the ports, of protocols that have some.
+#[inline(always)]
+fn ports(pkt: Packet<'_>, mut ip: Ip) -> Result<(Packet<'_>, Ip), DropReason> {
+    match ip.protocol {
+        protocol::TCP | protocol::UDP | protocol::SCTP => {
+            let pkt = pkt.pull(ip.transport + Ports::LEN)?;
+            ip.ports = *pkt.at::<Ports>(ip.transport)?;
+            Ok((pkt, ip))
+        }
+        _ => Ok((pkt, ip)),
+    }
+}

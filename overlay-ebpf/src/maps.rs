@@ -1,0 +1,120 @@
+//! Every map, and a verb for each use of it.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, PerCpuHashMap},
+};
+use overlay_common::{
+    Counter, DropReason, Ip16, MacAddr,
+    map::{
+        DropKey, Fdb, FdbKey, MAX_ENDPOINTS, MAX_NETS, MAX_PORTS, MAX_VTEPS, Member, MemberKey, Neigh, NeighKey, Net,
+        NodeConfig, Port,
+    },
+    vxlan::Vtep,
+};
+
+/// `BPF_F_NO_PREALLOC`: memory for the entries there are, and no entry reused while a program reads it.
+const NO_PREALLOC: u32 = 1;
+/// `BPF_NOEXIST`.
+const NOEXIST: u64 = 1;
+/// Counters of drops: a few reasons a network.
+const MAX_DROPS: u32 = MAX_NETS * 4;
+
+#[map]
+static CONFIG: Array<NodeConfig> = Array::with_max_entries(1, 0);
+#[map]
+static PORTS: HashMap<u32, Port> = HashMap::with_max_entries(MAX_PORTS, NO_PREALLOC);
+#[map]
+static FDB: HashMap<FdbKey, Fdb> = HashMap::with_max_entries(MAX_ENDPOINTS, NO_PREALLOC);
+#[map]
+static NEIGH: HashMap<NeighKey, Neigh> = HashMap::with_max_entries(2 * MAX_ENDPOINTS, NO_PREALLOC);
+#[map]
+static VTEPS: Array<Vtep> = Array::with_max_entries(MAX_VTEPS, 0);
+#[map]
+static MEMBERS: HashMap<MemberKey, Member> = HashMap::with_max_entries(MAX_ENDPOINTS, NO_PREALLOC);
+#[map]
+static NETS: HashMap<u32, Net> = HashMap::with_max_entries(MAX_NETS, NO_PREALLOC);
+#[map]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::ALL.len() as u32, 0);
+#[map]
+static DROPS: PerCpuHashMap<DropKey, u64> = PerCpuHashMap::with_max_entries(MAX_DROPS, NO_PREALLOC);
+
+/// What this node is. Zeroed until the agent has written it: then no packet is ours, since no UDP port is 0.
+#[inline(always)]
+pub(crate) fn config() -> Result<&'static NodeConfig, DropReason> {
+    CONFIG.get(0).ok_or(DropReason::NoPort)
+}
+
+/// The port whose host side has this interface index.
+#[inline(always)]
+pub(crate) fn port(ifindex: u32) -> Result<&'static Port, DropReason> {
+    // SAFETY: without preallocation an element that was looked up stays as it is until the program ends
+    // (`htab_elem_free_rcu`).
+    unsafe { PORTS.get(&ifindex) }.ok_or(DropReason::NoPort)
+}
+
+/// Where the endpoint with this MAC address is.
+#[inline(always)]
+pub(crate) fn fdb(vni: u32, mac: MacAddr) -> Result<&'static Fdb, DropReason> {
+    // SAFETY: as in `port`.
+    unsafe { FDB.get(&FdbKey::new(vni, mac)) }.ok_or(DropReason::UnknownMac)
+}
+
+/// The MAC address of the endpoint with this address.
+#[inline(always)]
+pub(crate) fn neigh(vni: u32, ip: Ip16) -> Result<MacAddr, DropReason> {
+    // SAFETY: as in `port`.
+    unsafe { NEIGH.get(&NeighKey::new(vni, ip)) }.map(|neigh| neigh.mac).ok_or(DropReason::UnknownNeigh)
+}
+
+/// The way to a VTEP, by its place.
+#[inline(always)]
+pub(crate) fn vtep(place: u32) -> Result<&'static Vtep, DropReason> {
+    VTEPS.get(place).ok_or(DropReason::NoRoute)
+}
+
+/// A VTEP's membership of a network; which check failed is worked out only when one did.
+#[inline(always)]
+pub(crate) fn member(vni: u32, vtep: Ip16) -> Result<&'static Member, DropReason> {
+    // SAFETY: as in `port`.
+    if vni != 0 && let Some(member) = unsafe { MEMBERS.get(&MemberKey::new(vni, vtep)) } {
+        return Ok(member);
+    }
+    // SAFETY: as in `port`.
+    if unsafe { MEMBERS.get(&MemberKey::new(0, vtep)) }.is_none() {
+        return Err(DropReason::UnknownVtep);
+    }
+    // SAFETY: as in `port`.
+    if unsafe { NETS.get(&vni) }.is_none() {
+        return Err(DropReason::UnknownVni);
+    }
+    Err(DropReason::VtepNotInVni)
+}
+
+/// Counts an event.
+#[inline(always)]
+pub(crate) fn count(counter: Counter) {
+    if let Some(count) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: the value is this CPU's own, and a TC program is not interrupted by another on its CPU.
+        unsafe { *count += 1 };
+    }
+}
+
+/// Counts a drop under its network and reason.
+#[inline(always)]
+pub(crate) fn count_drop(vni: u32, reason: DropReason) {
+    let key = DropKey { vni, reason: reason as u32 };
+    match DROPS.get_ptr_mut(&key) {
+        // SAFETY: as in `count`.
+        Some(count) => unsafe { *count += 1 },
+        None => {
+            // Another CPU may have made the entry meanwhile: then its place for this CPU is there to be raised.
+            if DROPS.insert(&key, &1, NOEXIST).is_err()
+                && let Some(count) = DROPS.get_ptr_mut(&key)
+            {
+                // SAFETY: as in `count`.
+                unsafe { *count += 1 };
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! ARP and neighbour discovery of a container: the claims it makes are checked, its questions answered from
+//! `NEIGH`, by turning the question into the answer and sending it back through the port.
+
+use network_types::arp::ArpHdr;
+use overlay_common::{
+    Counter, DropReason, Ip16, MacAddr,
+    arp::{self, Arp},
+    header::{Eth, Header, NdMessage, NdOption, icmpv6},
+    map::Port,
+    nd::{self, Solicitation},
+};
+
+use crate::{
+    Verdict, helpers,
+    inner::{Flow, Ip},
+    maps,
+    packet::{ETH, Packet},
+};
+
+/// Options of a neighbour discovery message that are followed; RFC 4861 and RFC 3971 define fewer for each.
+const MAX_OPTIONS: usize = 4;
+
+/// What to do with a message after its claims were checked.
+pub(crate) enum Next<'a> {
+    /// It was a question and has been answered.
+    Answered(Verdict),
+    /// It is to be forwarded as any other frame.
+    Forward(Packet<'a>, Flow),
+}
+
+/// ARP from a port.
+#[inline(always)]
+pub(crate) fn arp<'a>(pkt: Packet<'a>, port: &Port, eth: Eth) -> Result<Next<'a>, DropReason> {
+    let mut pkt = pkt.pull(ETH + arp::LEN)?;
+    let arp = Arp::parse(pkt.at::<ArpHdr>(ETH)?)?;
+    let probe = arp.sender_ip == [0; 4];
+    if arp.sender_mac != eth.src || !(probe || port.has_ip(Ip16::v4(arp.sender_ip))) {
+        return Err(DropReason::SpoofedArp);
+    }
+    if !arp.request {
+        return Ok(Next::Forward(pkt, Flow::other(&eth)));
+    }
+    let mac = lookup(port, Ip16::v4(arp.target_ip))?;
+    let (answer_eth, answer) = arp.reply(mac);
+    *pkt.at_mut::<Eth>(0)? = answer_eth;
+    *pkt.at_mut::<ArpHdr>(ETH)? = answer;
+    maps::count(Counter::ArpAnswered);
+    let ifindex = pkt.ifindex();
+    helpers::redirect(pkt, ifindex).map(Next::Answered)
+}
+
+/// ICMPv6 from a port.
+#[inline(always)]
+pub(crate) fn icmpv6<'a>(pkt: Packet<'a>, port: &Port, eth: Eth, ip: &Ip) -> Result<Next<'a>, DropReason> {
+    // Type and code.
+    let pkt = pkt.pull(ip.transport + 2)?;
+    match pkt.at::<[u8; 2]>(ip.transport)?[0] {
+        icmpv6::ROUTER_ADVERTISEMENT | icmpv6::REDIRECT if port.flags & Port::ALLOW_RA == 0 => {
+            Err(DropReason::RogueRa)
+        }
+        icmpv6::NEIGHBOUR_SOLICITATION => {
+            let (pkt, target) = message(pkt, port, ip, nd::SOURCE_MAC)?;
+            solicitation(pkt, port, Solicitation { from_mac: eth.src, from: ip.src.octets(), target })
+        }
+        icmpv6::NEIGHBOUR_ADVERTISEMENT => {
+            let (pkt, target) = message(pkt, port, ip, nd::TARGET_MAC)?;
+            if port.has_ip(Ip16::v6(target)) { Ok(Next::Forward(pkt, ip.flow())) } else { Err(DropReason::SpoofedNd) }
+        }
+        _ => Ok(Next::Forward(pkt, ip.flow())),
+    }
+}
+
+/// The target of a solicitation or advertisement, once its link-layer address option names the port's own MAC.
+#[inline(always)]
+fn message<'a>(pkt: Packet<'a>, port: &Port, ip: &Ip, claims: u8) -> Result<(Packet<'a>, [u8; 16]), DropReason> {
+    let mut pkt = pkt.pull(ip.transport + NdMessage::LEN)?;
+    let target = pkt.at::<NdMessage>(ip.transport)?.target;
+    if ip.hop_limit != nd::HOP_LIMIT || Ip16::v6(target).is_v4() {
+        return Err(DropReason::Malformed);
+    }
+    let mut offset = ip.transport + NdMessage::LEN;
+    for _ in 0..MAX_OPTIONS {
+        if pkt.len() < offset + NdOption::LEN {
+            return Ok((pkt, target));
+        }
+        pkt = pkt.pull(offset + NdOption::LEN)?;
+        let option = *pkt.at::<NdOption>(offset)?;
+        if option.len == 0 {
+            return Err(DropReason::Malformed);
+        }
+        if option.kind == claims && !port.has_mac(option.mac) {
+            return Err(DropReason::SpoofedNd);
+        }
+        offset += usize::from(option.len) * 8;
+    }
+    // What follows cannot be checked.
+    if pkt.len() < offset + NdOption::LEN { Ok((pkt, target)) } else { Err(DropReason::Malformed) }
+}
+
+/// Answers a solicitation.
+#[inline(always)]
+fn solicitation<'a>(pkt: Packet<'a>, port: &Port, ask: Solicitation) -> Result<Next<'a>, DropReason> {
+    let mac = lookup(port, Ip16::v6(ask.target))?;
+    let mut pkt = pkt.resize(nd::ADVERTISEMENT_LEN)?.pull(nd::ADVERTISEMENT_LEN)?;
+    ask.advertisement(mac, pkt.at_mut(0)?);
+    maps::count(Counter::NdAnswered);
+    let ifindex = pkt.ifindex();
+    helpers::redirect(pkt, ifindex).map(Next::Answered)
+}
+
+/// Who has an address; nobody but the port itself answers for the port's own.
+#[inline(always)]
+fn lookup(port: &Port, ip: Ip16) -> Result<MacAddr, DropReason> {
+    let mac = maps::neigh(port.vni(), ip)?;
+    if port.has_mac(mac) { Err(DropReason::OwnNeigh) } else { Ok(mac) }
+}

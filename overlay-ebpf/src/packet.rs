@@ -1,0 +1,198 @@
+//! The one file that touches packet memory.
+//!
+//! A `Packet` gives references to headers, bounds checked. Whatever may move packet memory takes the `Packet`
+//! and gives back a new one: a reference kept across it does not compile, just as the verifier refuses a stale
+//! packet pointer.
+
+use aya_ebpf::{
+    bindings::{
+        __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
+        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
+        BPF_F_ADJ_ROOM_NO_CSUM_RESET, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+    },
+    helpers::{
+        bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_pull_data,
+        bpf_skb_store_bytes,
+    },
+    programs::TcContext,
+};
+use overlay_common::{
+    DropReason,
+    header::{Eth, Header},
+    vxlan::OVERHEAD_V4,
+};
+
+/// Length of an Ethernet header.
+pub(crate) const ETH: usize = Eth::LEN;
+
+/// Flags that leave segment sizes as they are (a segment must not grow by the header it loses) and keep what is
+/// known of checksums (a reset would cost a software checksum over the payload).
+const KEEP: u64 = (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET) as u64;
+/// `BPF_F_ADJ_ROOM_ENCAP_L2(14)`: the inner header is an Ethernet header.
+const INNER_ETHERNET: u64 = (ETH as u64) << 56;
+/// `BPF_F_RECOMPUTE_CSUM`.
+const RECOMPUTE: u64 = 1;
+/// `BPF_CSUM_LEVEL_DEC`.
+const CSUM_LEVEL_DEC: u64 = 2;
+
+/// The family of an inner frame, which decides how its memory may be moved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+    /// Not IP: `bpf_skb_adjust_room` refuses it on the way out, and the kernel must re-read its type on the way in.
+    Other,
+}
+
+/// A frame, seen through its socket buffer.
+pub(crate) struct Packet<'a> {
+    ctx: &'a TcContext,
+}
+
+impl<'a> Packet<'a> {
+    #[inline(always)]
+    pub(crate) const fn new(ctx: &'a TcContext) -> Self {
+        Self { ctx }
+    }
+
+    #[inline(always)]
+    fn skb(&self) -> *mut __sk_buff {
+        self.ctx.skb.skb
+    }
+
+    /// The header at an offset; `Malformed` where the frame ends before it.
+    #[inline(always)]
+    pub(crate) fn at<H: Header>(&self, offset: usize) -> Result<&H, DropReason> {
+        let start = self.ctx.data() + offset;
+        if start + H::LEN > self.ctx.data_end() {
+            return Err(DropReason::Malformed);
+        }
+        // SAFETY: the bytes from `start` lie inside the packet, as just checked, and `Header` allows any
+        // alignment and content. Nothing moves them while the `Packet` is borrowed.
+        Ok(unsafe { &*(start as *const H) })
+    }
+
+    /// The header at an offset, for writing.
+    #[inline(always)]
+    pub(crate) fn at_mut<H: Header>(&mut self, offset: usize) -> Result<&mut H, DropReason> {
+        let start = self.ctx.data() + offset;
+        if start + H::LEN > self.ctx.data_end() {
+            return Err(DropReason::Malformed);
+        }
+        // SAFETY: as in `at`; the borrow of `self` is unique.
+        Ok(unsafe { &mut *(start as *mut H) })
+    }
+
+    /// Makes the first `len` bytes readable; `Malformed` where the frame is shorter.
+    #[inline(always)]
+    pub(crate) fn pull(self, len: usize) -> Result<Self, DropReason> {
+        if self.ctx.data() + len <= self.ctx.data_end() {
+            return Ok(self);
+        }
+        // Pulling what the frame does not have would linearise all of it (`bpf_try_make_writable`).
+        // SAFETY: the context is the one the program was called with.
+        if self.len() < len || unsafe { bpf_skb_pull_data(self.skb(), len as u32) } != 0 {
+            return Err(DropReason::Malformed);
+        }
+        Ok(self)
+    }
+
+    /// Opens room for an outer header in front of an inner frame, whose Ethernet header the caller has saved:
+    /// afterwards the first 64 bytes (outer and inner Ethernet header) are to be written.
+    #[inline(always)]
+    pub(crate) fn grow_ip(self) -> Result<Self, DropReason> {
+        let flags = (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH) as u64
+            | INNER_ETHERNET
+            | KEEP;
+        self.adjust_room(OVERHEAD_V4 as i32, flags)
+    }
+
+    /// Opens room in front of an inner frame that is not IP: afterwards the first 50 bytes are to be written.
+    #[inline(always)]
+    pub(crate) fn grow_other(self) -> Result<Self, DropReason> {
+        // SAFETY: the context is the one the program was called with.
+        match unsafe { bpf_skb_change_head(self.skb(), OVERHEAD_V4 as u32, 0) } {
+            0 => Ok(self),
+            _ => Err(DropReason::KernelRefused),
+        }
+    }
+
+    /// Takes `by` bytes out after the Ethernet header; the caller writes the inner one over it.
+    #[inline(always)]
+    pub(crate) fn shrink(self, by: usize, inner: Family) -> Result<Self, DropReason> {
+        let family = match inner {
+            Family::V4 => BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
+            Family::V6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
+            Family::Other => 0,
+        };
+        let pkt = self.adjust_room(-(by as i32), u64::from(family) | KEEP)?;
+        // What hardware verified was the outer checksum; it must not vouch for the inner one. The result says
+        // only that nothing had been verified.
+        // SAFETY: the context is the one the program was called with.
+        unsafe { bpf_csum_level(pkt.skb(), CSUM_LEVEL_DEC) };
+        Ok(pkt)
+    }
+
+    #[inline(always)]
+    fn adjust_room(self, by: i32, flags: u64) -> Result<Self, DropReason> {
+        // SAFETY: the context is the one the program was called with.
+        match unsafe { bpf_skb_adjust_room(self.skb(), by, BPF_ADJ_ROOM_MAC, flags) } {
+            0 => Ok(self),
+            _ => Err(DropReason::KernelRefused),
+        }
+    }
+
+    /// Makes the frame `len` bytes long.
+    #[inline(always)]
+    pub(crate) fn resize(self, len: usize) -> Result<Self, DropReason> {
+        // SAFETY: the context is the one the program was called with.
+        match unsafe { bpf_skb_change_tail(self.skb(), len as u32, 0) } {
+            0 => Ok(self),
+            _ => Err(DropReason::KernelRefused),
+        }
+    }
+
+    /// Writes two bytes that a transport checksum over the whole packet does not account for by itself.
+    #[inline(always)]
+    pub(crate) fn store(self, offset: usize, bytes: [u8; 2]) -> Result<Self, DropReason> {
+        // SAFETY: the context is the one the program was called with; `bytes` is live and two bytes long.
+        match unsafe { bpf_skb_store_bytes(self.skb(), offset as u32, bytes.as_ptr().cast(), 2, RECOMPUTE) } {
+            0 => Ok(self),
+            _ => Err(DropReason::KernelRefused),
+        }
+    }
+
+    /// Length of the frame in bytes, with its Ethernet header.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.ctx.len() as usize
+    }
+
+    /// Payload bytes of each segment of a super-frame; 0 where the frame is none.
+    #[inline(always)]
+    pub(crate) fn gso_size(&self) -> usize {
+        // SAFETY: the context is readable for as long as the program runs.
+        unsafe { (*self.skb()).gso_size as usize }
+    }
+
+    /// Interface index of the device the program is attached to.
+    #[inline(always)]
+    pub(crate) fn ifindex(&self) -> u32 {
+        // SAFETY: as in `gso_size`.
+        unsafe { (*self.skb()).ifindex }
+    }
+
+    /// Whether a VLAN tag was taken off the frame into the socket buffer (`skb_vlan_untag`).
+    #[inline(always)]
+    pub(crate) fn has_vlan_tag(&self) -> bool {
+        // SAFETY: as in `gso_size`.
+        unsafe { (*self.skb()).vlan_present != 0 }
+    }
+
+    /// Whether the frame's destination MAC address is the device's own (`PACKET_HOST`).
+    #[inline(always)]
+    pub(crate) fn is_for_host(&self) -> bool {
+        // SAFETY: as in `gso_size`.
+        unsafe { (*self.skb()).pkt_type == 0 }
+    }
+}

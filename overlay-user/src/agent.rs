@@ -1,0 +1,111 @@
+//! The node agent: joins source, state, plan and data plane, and answers the API.
+//!
+//! One task owns nothing alone: the loop and the API's handlers lock the same `Agent`, do what they have to and
+//! let go. All that decides is in `state` and `plan`; what is here moves values between them and the edges.
+
+mod bindings;
+mod control;
+mod core;
+mod endpoints;
+mod preflight;
+mod reconcile;
+mod report;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    select,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Mutex,
+    time::{MissedTickBehavior, interval},
+};
+
+use self::core::Agent;
+use crate::{
+    api::{server, socket::ApiSocket},
+    cli::Paths,
+    config::Config,
+    netlink::watch::{Change, Watch},
+    source::{FileSource, Source as _},
+};
+
+/// How often the kernel is compared with what it should hold.
+const AUDIT: Duration = Duration::from_secs(5);
+
+/// The agent, shared by its loop and the handlers of the API.
+type Shared = Arc<Mutex<Agent>>;
+
+/// Runs the agent until SIGTERM or SIGINT. What it installed stays, and goes on forwarding.
+pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
+    let config = Config::read(&paths.config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(serve(paths, config))
+}
+
+async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
+    let stop = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    preflight::check(&paths.pin_dir)?;
+    // Before anything is changed: a second agent must not touch what the first installed.
+    let socket = ApiSocket::bind(&paths.run_dir, config.api.group.as_deref())?;
+    // Before anything is read: no change may fall between.
+    let watch = Watch::start().context("cannot watch the network configuration")?;
+    let mut source = FileSource::new(config.cluster.file.path.clone());
+    let mut agent = Agent::open(paths, &config).await?;
+    if let Some(trace) = agent.take_trace() {
+        tokio::spawn(trace.run());
+    }
+    agent.take_event(source.next().await).await;
+    agent.restore().await;
+    let agent = Arc::new(Mutex::new(agent));
+    let (done, stopped) = tokio::sync::oneshot::channel::<()>();
+    let api = tokio::spawn(server::serve(socket, control::Handle::new(Arc::clone(&agent)), async move {
+        // The sender is dropped when the loop ends: the same.
+        let _ended = stopped.await;
+    }));
+    tracing::info!(node = config.node.name, "running");
+    run_loop(&agent, source, watch, stop).await;
+    drop(done);
+    api.await?.context("the API socket failed")?;
+    tracing::info!("stopped; what is installed goes on forwarding");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes in what happens until a signal ends it.
+async fn run_loop(agent: &Shared, mut source: FileSource, mut watch: Watch, mut stop: (Signal, Signal)) {
+    let mut audit = interval(AUDIT);
+    audit.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        select! {
+            _ = stop.0.recv() => return,
+            _ = stop.1.recv() => return,
+            event = source.next() => agent.lock().await.take_event(event).await,
+            change = watch.next() => match change {
+                Some(Change::Underlay) => agent.lock().await.underlay_changed().await,
+                Some(Change::LinkGone(ifindex)) => agent.lock().await.link_gone(ifindex).await,
+                Some(Change::Lost) => agent.lock().await.everything_changed().await,
+                None => {
+                    watch = restart(agent).await;
+                }
+            },
+            _ = audit.tick() => agent.lock().await.audit().await,
+        }
+    }
+}
+
+/// Subscribes again after a subscription broke, however long it takes; the audit goes on meanwhile.
+async fn restart(agent: &Shared) -> Watch {
+    loop {
+        match Watch::start() {
+            Ok(watch) => {
+                agent.lock().await.everything_changed().await;
+                return watch;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch the network configuration; trying again");
+                agent.lock().await.audit().await;
+                tokio::time::sleep(AUDIT).await;
+            }
+        }
+    }
+}

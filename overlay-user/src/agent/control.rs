@@ -1,0 +1,116 @@
+//! What the agent answers over the API.
+
+use std::{future::Future, sync::Arc};
+
+use super::{Shared, report};
+use crate::{
+    api::{
+        server::{Answer, Control, Refusal},
+        types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Status, Table},
+    },
+    cluster::{self, EndpointId},
+    netns::NamespaceFds,
+};
+
+/// The API's way to the agent.
+#[derive(Clone)]
+pub(super) struct Handle(Shared);
+
+impl Handle {
+    pub(super) const fn new(agent: Shared) -> Self {
+        Self(agent)
+    }
+
+    /// Does something as a whole: the client may go away, what was begun is finished.
+    async fn whole<T, F>(&self, work: impl FnOnce(Shared) -> F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Answer<T>> + Send + 'static,
+    {
+        tokio::spawn(work(Arc::clone(&self.0)))
+            .await
+            .unwrap_or_else(|error| Err(Refusal::failed(format!("the agent failed: {error}; see its log"))))
+    }
+
+    /// Finds an endpoint by its id, or by its name where only one has it.
+    async fn find(&self, id: &str) -> Answer<EndpointId> {
+        let agent = self.0.lock().await;
+        let endpoints = agent.state.cluster().map(|cluster| &cluster.endpoints);
+        let all = || endpoints.into_iter().flatten();
+        if let Some((id, _)) = all().find(|(known, _)| known.to_string() == id) {
+            return Ok(id.clone());
+        }
+        let mut named = all().filter(|(_, endpoint)| endpoint.name.as_deref() == Some(id)).map(|(id, _)| id);
+        match (named.next(), named.next()) {
+            (Some(id), None) => Ok(id.clone()),
+            (Some(_), Some(_)) => {
+                Err(Refusal::conflict(format!("more than one endpoint is named {id:?}; give the id of one")))
+            }
+            (None, _) => Err(Refusal::not_found(format!("there is no endpoint {id:?}; see `overlay endpoint list`"))),
+        }
+    }
+}
+
+impl Control for Handle {
+    async fn status(&self) -> Answer<Status> {
+        report::status(&mut *self.0.lock().await)
+    }
+
+    async fn networks(&self) -> Answer<Vec<NetworkInfo>> {
+        Ok(report::networks(&*self.0.lock().await))
+    }
+
+    async fn network(&self, name: String) -> Answer<NetworkInfo> {
+        let mut networks = report::networks(&*self.0.lock().await).into_iter();
+        networks
+            .find(|network| network.name == name)
+            .ok_or_else(|| Refusal::not_found(format!("there is no network {name:?}; see `overlay network list`")))
+    }
+
+    async fn network_create(&self, create: NetworkCreate) -> Answer<NetworkInfo> {
+        let block = cluster::network_block(&create.name, create.vni, &create.subnets, create.mtu, create.encrypted);
+        Err(Refusal::conflict(format!(
+            "engine \"file\" is read-only; to create the network, add this to the cluster file:\n\n{block}"
+        )))
+    }
+
+    async fn network_delete(&self, name: String) -> Answer<()> {
+        self.network(name.clone()).await?;
+        Err(Refusal::conflict(format!(
+            "engine \"file\" is read-only; to delete network {name:?}, remove it and its endpoints from the cluster file"
+        )))
+    }
+
+    async fn endpoints(&self) -> Answer<Vec<EndpointInfo>> {
+        Ok(report::endpoints(&*self.0.lock().await))
+    }
+
+    async fn endpoint(&self, id: String) -> Answer<EndpointInfo> {
+        let id = self.find(&id).await?;
+        let mut endpoints = report::endpoints(&*self.0.lock().await).into_iter();
+        let id = id.to_string();
+        endpoints.find(|endpoint| endpoint.id == id).ok_or_else(|| Refusal::not_found(format!("endpoint {id} is gone")))
+    }
+
+    async fn endpoint_add(&self, add: EndpointAdd, namespace: NamespaceFds) -> Answer<EndpointInfo> {
+        let id = self.whole(|agent| async move { agent.lock().await.add_endpoint(&add, &namespace).await }).await?;
+        self.endpoint(id.to_string()).await
+    }
+
+    async fn endpoint_delete(&self, id: String) -> Answer<()> {
+        let id = self.find(&id).await?;
+        self.whole(|agent| async move { agent.lock().await.delete_endpoint(&id).await }).await
+    }
+
+    async fn nodes(&self) -> Answer<Vec<NodeInfo>> {
+        Ok(report::nodes(&*self.0.lock().await))
+    }
+
+    async fn drops(&self) -> Answer<Vec<DropInfo>> {
+        report::drops(&mut *self.0.lock().await)
+    }
+
+    async fn dump(&self, table: Table) -> Answer<serde_json::Value> {
+        report::dump(&mut *self.0.lock().await, table)
+    }
+}

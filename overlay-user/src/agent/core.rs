@@ -1,0 +1,157 @@
+//! The agent's state and what it does about each event.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+
+use super::{bindings::Bindings, reconcile::Reconciler};
+use crate::{
+    cli::Paths,
+    cluster::EndpointId,
+    config::Config,
+    datapath::bpf::{Bpf, TraceReader},
+    event::Event,
+    netlink::{Host, UnderlaySelect},
+    state::{Problem, State},
+    tables::Ifindex,
+};
+
+/// One node's agent.
+pub(super) struct Agent {
+    pub(super) state: State,
+    pub(super) reconciler: Reconciler<Bpf>,
+    pub(super) host: Host,
+    pub(super) bindings: Bindings,
+    pub(super) engine: &'static str,
+    /// Name of the underlay device, once it was found.
+    pub(super) underlay_name: Option<String>,
+    /// What the agent itself could not do, by a name for each, until it could.
+    pub(super) troubles: Vec<Problem>,
+    select: UnderlaySelect,
+}
+
+impl Agent {
+    /// Checks the node, and opens or makes what is installed in the kernel.
+    pub(super) async fn open(paths: &Paths, config: &Config) -> anyhow::Result<Self> {
+        let host = Host::open().context("cannot read the network configuration")?;
+        let select = match (&config.node.underlay, config.node.vtep) {
+            (Some(name), vtep) => UnderlaySelect::Device { name: name.clone(), vtep },
+            (None, Some(vtep)) => UnderlaySelect::Address(vtep),
+            (None, None) => anyhow::bail!("node: neither underlay nor vtep is set; set one of them"),
+        };
+        let underlay = host.underlay_link(&select).await?;
+        host.check_port_free(config.vxlan.port).await?;
+        let bindings = Bindings::open(&paths.state_dir)
+            .with_context(|| format!("cannot keep state in {}", paths.state_dir.display()))?;
+        let reconciler = Reconciler::new(Bpf::open(&paths.pin_dir, config.trace.sample)?)?;
+        Ok(Self {
+            state: State::new(config.node.name.clone(), config.vxlan.port),
+            reconciler,
+            host,
+            bindings,
+            engine: "file",
+            underlay_name: Some(underlay.name),
+            troubles: Vec::new(),
+            select,
+        })
+    }
+
+    /// The reader of sampled traces, where there are any.
+    pub(super) fn take_trace(&mut self) -> Option<TraceReader> {
+        self.reconciler.datapath.take_trace()
+    }
+
+    /// Takes in what the source says.
+    pub(super) async fn take_event(&mut self, event: Event) {
+        match &event {
+            Event::Cluster(cluster) => tracing::info!(
+                nodes = cluster.nodes.len(),
+                networks = cluster.networks.len(),
+                endpoints = cluster.endpoints.len(),
+                "the cluster changed"
+            ),
+            Event::SourceFailed(error) => tracing::error!("{error}; the last good state stays"),
+            _ => {}
+        }
+        self.state.apply(event);
+        self.remove_orphans().await;
+        self.underlay_changed().await;
+    }
+
+    /// Reads the underlay again: device, address, MTU, routes and next hops.
+    pub(super) async fn underlay_changed(&mut self) {
+        let own = self.state.node_name();
+        let nodes = self.state.cluster().into_iter().flat_map(|cluster| cluster.nodes.values());
+        let remote: BTreeSet<_> = nodes.filter(|node| node.name != own).map(|node| node.vtep).collect();
+        match self.host.underlay(&self.select, &remote).await {
+            Ok(underlay) => {
+                let name = self.host.link(underlay.ifindex).await.ok().flatten().map(|link| link.name);
+                self.underlay_name = name.or(self.underlay_name.take());
+                self.state.apply(Event::Underlay(underlay));
+                self.over("underlay");
+            }
+            Err(error) => self.trouble("underlay", error.to_string(), "restore the underlay; the agent follows"),
+        }
+        self.sync().await;
+    }
+
+    /// Takes in that a device is gone.
+    pub(super) async fn link_gone(&mut self, ifindex: Ifindex) {
+        let bound = self.bindings.iter().map(|(id, _)| id);
+        let gone: Vec<EndpointId> = bound.filter(|id| self.state.bound(id) == Some(ifindex)).cloned().collect();
+        for id in &gone {
+            tracing::warn!(endpoint = %id, "its container is gone");
+            self.forget(id);
+        }
+        self.underlay_changed().await;
+    }
+
+    /// Looks at everything again, after messages of changes were lost.
+    pub(super) async fn everything_changed(&mut self) {
+        match self.host.links().await {
+            Ok(links) => {
+                let bound = self.bindings.iter().filter_map(|(id, _)| Some((id, self.state.bound(id)?)));
+                let gone = bound.filter(|(_, ifindex)| !links.contains_key(ifindex));
+                for id in gone.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+                    tracing::warn!(endpoint = %id, "its container is gone");
+                    self.forget(&id);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot list the network devices"),
+        }
+        self.underlay_changed().await;
+    }
+
+    /// Compares the kernel with what it should hold, and repairs it.
+    pub(super) async fn audit(&mut self) {
+        let desired = self.state.tables();
+        if let Err(error) = self.reconciler.audit(desired.as_ref()) {
+            tracing::warn!(%error, "the audit failed; trying again");
+        }
+        self.follow_mtus().await;
+    }
+
+    /// Brings the kernel to the desired tables, as far as they are known.
+    pub(super) async fn sync(&mut self) {
+        if let Some(desired) = self.state.tables() {
+            // The error is kept, shown by `status`, and tried again at the next audit.
+            let _shown = self.reconciler.sync(&desired);
+        }
+        self.follow_mtus().await;
+    }
+
+    /// Notes something that could not be done.
+    pub(super) fn trouble(&mut self, code: &'static str, message: String, fix: &str) {
+        let known = self.troubles.iter().any(|problem| problem.code == code && problem.message == message);
+        if !known {
+            tracing::error!("{message}");
+            self.over(code);
+            self.troubles.push(Problem { code, message, fix: fix.into() });
+        }
+    }
+
+    /// Strikes what could be done after all.
+    pub(super) fn over(&mut self, code: &str) {
+        self.troubles.retain(|problem| problem.code != code);
+    }
+}

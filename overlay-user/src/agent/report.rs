@@ -1,0 +1,251 @@
+//! Status and listings: the agent's state and the kernel's tables, as the API shows them.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use overlay_common::{ABI_VERSION, DropReason, Vni};
+use serde_json::{Value, json};
+
+use super::core::Agent;
+use crate::{
+    api::{
+        server::{Answer, Refusal},
+        types::{
+            Counts, DropInfo, EndpointInfo, EndpointState, FdbRow, Health, NeighRow, NetworkInfo, NodeInfo,
+            NodeState, PortRow, Problem, Program, SourceStatus, Status, StatusNode, Table, VtepRow,
+        },
+    },
+    cluster::NodeKind,
+    datapath::{Datapath as _, DatapathError},
+    netlink::device_name,
+    tables::{Fdb, Ifindex, Tables},
+};
+
+pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
+    let programs = agent.reconciler.datapath.programs().map_err(refusal)?;
+    let problems = problems(agent);
+    let state = &agent.state;
+    let underlay = state.underlay();
+    let error = state.source_error();
+    let cluster = state.cluster();
+    Ok(Status {
+        state: if problems.is_empty() { Health::Healthy } else { Health::Degraded },
+        node: StatusNode {
+            name: state.node_name().into(),
+            vtep: underlay.map(|underlay| underlay.vtep.to_string()),
+            underlay: agent.underlay_name.clone(),
+            mtu: state.tables().and_then(|tables| tables.node).map(|node| node.inner_mtu),
+        },
+        problems,
+        programs: programs
+            .into_iter()
+            .map(|program| Program {
+                name: program.name,
+                id: program.id,
+                device: name_of(program.device),
+                hook: program.hook.into(),
+            })
+            .collect(),
+        audit: agent.reconciler.audited(),
+        source: SourceStatus {
+            engine: agent.engine.into(),
+            ok: error.is_none(),
+            error: error.map(|error| error.message.clone()),
+            line: error.and_then(|error| error.line),
+            column: error.and_then(|error| error.column),
+        },
+        counts: Counts {
+            nodes: cluster.map_or(0, |cluster| cluster.nodes.len()),
+            networks: cluster.map_or(0, |cluster| cluster.networks.len()),
+            endpoints: cluster.map_or(0, |cluster| cluster.endpoints.len()),
+            ports: agent.reconciler.installed().ports.len(),
+        },
+        version: env!("CARGO_PKG_VERSION").into(),
+        abi: ABI_VERSION,
+    })
+}
+
+/// What is wrong: with what the state says, with the kernel, with what the agent could not do.
+fn problems(agent: &Agent) -> Vec<Problem> {
+    let known = agent.state.problems();
+    let mut problems: Vec<Problem> = known
+        .iter()
+        .chain(&agent.troubles)
+        .map(|problem| Problem {
+            code: problem.code.into(),
+            message: problem.message.clone(),
+            fix: problem.fix.clone(),
+        })
+        .collect();
+    problems.extend(agent.reconciler.error().map(|error| Problem {
+        code: "datapath".into(),
+        message: error.into(),
+        fix: "see the agent's log; it tries again every few seconds".into(),
+    }));
+    problems
+}
+
+pub(super) fn networks(agent: &Agent) -> Vec<NetworkInfo> {
+    let networks = agent.state.cluster().into_iter().flat_map(|cluster| cluster.networks.values());
+    networks
+        .map(|network| NetworkInfo {
+            name: network.name.clone(),
+            vni: network.vni.get(),
+            subnets: network.subnets.iter().map(ToString::to_string).collect(),
+            mtu: agent.state.mtu(&network.name),
+            encrypted: network.encrypted,
+        })
+        .collect()
+}
+
+pub(super) fn endpoints(agent: &Agent) -> Vec<EndpointInfo> {
+    let endpoints = agent.state.cluster().into_iter().flat_map(|cluster| &cluster.endpoints);
+    endpoints
+        .map(|(id, endpoint)| {
+            let binding = agent.bindings.get(id);
+            let local = endpoint.node == agent.state.node_name();
+            EndpointInfo {
+                id: id.to_string(),
+                network: endpoint.network.clone(),
+                node: endpoint.node.clone(),
+                ifname: binding.map(|binding| binding.ifname.clone()),
+                mac: endpoint.mac.to_string(),
+                ips: endpoint.ips.iter().map(ToString::to_string).collect(),
+                name: endpoint.name.clone(),
+                local,
+                state: match (local, agent.state.bound(id)) {
+                    (false, _) => EndpointState::Remote,
+                    (true, Some(_)) => EndpointState::Ready,
+                    (true, None) => EndpointState::Unbound,
+                },
+                netns: binding.map(|binding| binding.netns.display().to_string()),
+                host_ifname: binding.map(|binding| binding.host_ifname.clone()),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn nodes(agent: &Agent) -> Vec<NodeInfo> {
+    let nodes = agent.state.cluster().into_iter().flat_map(|cluster| cluster.nodes.values());
+    let next_hops = agent.state.underlay().map(|underlay| &underlay.next_hops);
+    nodes
+        .map(|node| NodeInfo {
+            name: node.name.clone(),
+            vtep: node.vtep.to_string(),
+            kind: match node.kind {
+                NodeKind::Agent => "agent".into(),
+                NodeKind::External => "external".into(),
+            },
+            state: if node.name == agent.state.node_name() {
+                NodeState::This
+            } else if next_hops.is_some_and(|hops| hops.contains_key(&node.vtep)) {
+                NodeState::Known
+            } else {
+                NodeState::Unroutable
+            },
+        })
+        .collect()
+}
+
+/// The drop counters: each reason under each network it was counted for, and those never counted once at 0.
+pub(super) fn drops(agent: &mut Agent) -> Answer<Vec<DropInfo>> {
+    let counts = agent.reconciler.datapath.drops().map_err(refusal)?;
+    let mut rows: Vec<DropInfo> = counts
+        .into_iter()
+        .map(|drop| DropInfo {
+            reason: drop.reason.into(),
+            network: drop.vni.map(|vni| network_name(agent, vni).unwrap_or_else(|| format!("vni {vni}"))),
+            count: drop.count,
+        })
+        .collect();
+    let seen: BTreeSet<String> = rows.iter().map(|row| row.reason.clone()).collect();
+    let unseen = DropReason::ALL.into_iter().filter(|reason| !seen.contains(reason.name()));
+    rows.extend(unseen.map(|reason| DropInfo { reason: reason.name().into(), network: None, count: 0 }));
+    rows.sort_by(|a, b| (&a.reason, &a.network).cmp(&(&b.reason, &b.network)));
+    Ok(rows)
+}
+
+/// A table as the kernel holds it now.
+pub(super) fn dump(agent: &mut Agent, table: Table) -> Answer<Value> {
+    let tables = agent.reconciler.datapath.read().map_err(refusal)?;
+    Ok(match table {
+        Table::Fdb => json!(fdb(agent, &tables)),
+        Table::Neigh => json!(neigh(agent, &tables)),
+        Table::Vteps => json!(vteps(agent, &tables)),
+        Table::Ports => json!(ports(agent, &tables)),
+        // Nothing is replicated, so the kernel holds no such table.
+        Table::Flood => json!([]),
+    })
+}
+
+fn fdb(agent: &Agent, tables: &Tables) -> Vec<FdbRow> {
+    let row = |(vni, mac): &(Vni, _), to: &Fdb| {
+        let (to, vtep, ifname) = match to {
+            Fdb::Local { ifindex } => ("local", None, Some(name_of(*ifindex))),
+            Fdb::Remote { vtep, .. } => ("remote", Some(vtep.to_string()), None),
+        };
+        let mac = ToString::to_string::<overlay_common::MacAddr>(mac);
+        FdbRow { network: network_name(agent, *vni), vni: vni.get(), mac, to: to.into(), vtep, ifname }
+    };
+    tables.fdb.iter().map(|(key, to)| row(key, to)).collect()
+}
+
+fn neigh(agent: &Agent, tables: &Tables) -> Vec<NeighRow> {
+    let rows = tables.neigh.iter();
+    rows.map(|((vni, ip), mac)| NeighRow {
+        network: network_name(agent, *vni),
+        vni: vni.get(),
+        ip: ip.to_string(),
+        mac: mac.to_string(),
+    })
+    .collect()
+}
+
+fn vteps(agent: &Agent, tables: &Tables) -> Vec<VtepRow> {
+    let rows = tables.vteps.iter();
+    rows.map(|(addr, vtep)| VtepRow {
+        vtep: addr.to_string(),
+        node: node_name(agent, *addr),
+        next_hop: vtep.next_hop.as_ref().map(|hop| hop.via.to_string()),
+        mac: vtep.next_hop.as_ref().and_then(|hop| hop.mac).map(|mac| mac.to_string()),
+        device: vtep.next_hop.as_ref().map(|hop| name_of(hop.ifindex)),
+        networks: tables
+            .members
+            .iter()
+            .filter(|(_, member)| member == addr)
+            .map(|(vni, _)| network_name(agent, *vni).unwrap_or_else(|| vni.to_string()))
+            .collect(),
+    })
+    .collect()
+}
+
+fn ports(agent: &Agent, tables: &Tables) -> Vec<PortRow> {
+    let rows = tables.ports.iter();
+    rows.map(|(ifindex, port)| PortRow {
+        ifname: name_of(*ifindex),
+        ifindex: ifindex.0,
+        network: network_name(agent, port.vni),
+        vni: port.vni.get(),
+        macs: port.macs.iter().map(ToString::to_string).collect(),
+        allowed: port.allowed.iter().map(ToString::to_string).collect(),
+    })
+    .collect()
+}
+
+fn network_name(agent: &Agent, vni: Vni) -> Option<String> {
+    let mut networks = agent.state.cluster()?.networks.values();
+    networks.find(|network| network.vni == vni).map(|network| network.name.clone())
+}
+
+fn node_name(agent: &Agent, vtep: IpAddr) -> Option<String> {
+    agent.state.cluster()?.nodes.values().find(|node| node.vtep == vtep).map(|node| node.name.clone())
+}
+
+/// The name of a device, or its number where it is gone.
+fn name_of(ifindex: Ifindex) -> String {
+    device_name(ifindex).unwrap_or_else(|| format!("#{ifindex}"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
+fn refusal(error: DatapathError) -> Refusal {
+    Refusal::failed(error.to_string())
+}

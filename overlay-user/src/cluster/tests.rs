@@ -1,0 +1,466 @@
+//! What cluster.toml may say, and what it is told when it says something else.
+
+use overlay_common::{MacAddr, Vni};
+use proptest::prelude::*;
+
+use super::*;
+
+const VALID: &str = r#"# a comment
+[[node]]
+name = "h1"
+vtep = "10.88.0.1"
+
+[[node]]
+name = "lab-switch"
+vtep = "10.88.0.9"
+kind = "external"
+
+[[network]]
+name = "blue"
+vni = 42
+subnets = ["10.1.0.0/24", "fd00:1::/64"]
+gateways = ["10.1.0.254"]
+mtu = 1400
+encrypted = false
+
+[[network]]
+name = "green"
+vni = 43
+subnets = ["10.1.0.0/24"]
+
+[[endpoint]]
+network = "blue"
+node = "h1"
+ips = ["10.1.0.1", "fd00:1::1"]
+mac = "02:42:0a:01:00:01"
+name = "web"
+
+[[endpoint]]
+network = "green"
+node = "lab-switch"
+ips = ["10.1.0.1"]
+allowed_ips = ["192.168.0.0/16", "10.9.9.9"]
+allowed_macs = ["02:00:00:00:00:07"]
+allow_ra = true
+"#;
+
+/// The error of the valid file with its first `from` replaced.
+fn refused(from: &str, to: &str) -> String {
+    assert!(VALID.contains(from), "{from}");
+    Cluster::parse(&VALID.replacen(from, to, 1)).expect_err(to).to_string()
+}
+
+/// The error of the valid file with `more` after it, counted from the first line of `more`.
+fn refused_after(more: &str) -> String {
+    let error = Cluster::parse(&format!("{VALID}{more}")).expect_err(more);
+    let first = VALID.lines().count();
+    format!("+{}:{}: {}", error.line - first, error.column, error.message)
+}
+
+fn endpoint(lines: &str) -> String {
+    refused_after(&format!("[[endpoint]]\nnetwork = \"blue\"\nnode = \"h1\"\n{lines}\n"))
+}
+
+fn network(lines: &str) -> String {
+    refused_after(&format!("[[network]]\nname = \"red\"\n{lines}\n"))
+}
+
+#[test]
+fn a_valid_file_is_read_whole() {
+    let cluster = Cluster::parse(VALID).expect("valid");
+    assert_eq!(cluster.nodes["lab-switch"].kind, NodeKind::External);
+    assert_eq!(cluster.nodes["h1"].kind, NodeKind::Agent);
+    let blue = &cluster.networks["blue"];
+    assert_eq!((blue.vni, blue.mtu, blue.multicast), (Vni::new(42).expect("a VNI"), Some(1400), true));
+    let web = &cluster.endpoints[&"blue.02420a010001".parse().expect("an ID")];
+    assert_eq!(web.name.as_deref(), Some("web"));
+    let shown: Vec<String> = web.addresses_with_prefix(blue).iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["10.1.0.1/24", "fd00:1::1/64"]);
+    let green = &cluster.endpoints[&"green.02420a010001".parse().expect("an ID")];
+    assert_eq!(green.allowed_ips[1].to_string(), "10.9.9.9/32");
+    assert!(green.allow_ra && !green.allow_dhcp_server);
+    assert_eq!(green.macs().count(), 2);
+}
+
+#[test]
+fn an_endpoint_of_ipv6_derives_its_mac() {
+    let text = VALID.replacen(
+        "ips = [\"10.1.0.1\", \"fd00:1::1\"]\nmac = \"02:42:0a:01:00:01\"",
+        "ips = [\"fd00:1::1\"]",
+        1,
+    );
+    let cluster = Cluster::parse(&text).expect("valid");
+    let mac = MacAddr::from_ipv6("fd00:1::1".parse().expect("an address"));
+    assert!(cluster.endpoints.contains_key(&EndpointId::new("blue", mac)));
+}
+
+#[test]
+fn syntax_and_keys() {
+    assert!(
+        refused("vni = 42", "vni = 42 43")
+            .starts_with("13:7: this is not TOML: string values must be quoted")
+    );
+    assert!(refused("vni = 42", "vni = 42\nvni = 42").starts_with("14:1: this is not TOML: duplicate key"));
+    assert_eq!(
+        refused("subnets = [\"10.1.0.0/24\", ", "  subnet = [\"10.1.0.0/24\", "),
+        "14:3: network: unknown key \"subnet\"; did you mean \"subnets\"?"
+    );
+    assert_eq!(
+        refused("kind =", "colour ="),
+        "9:1: node: unknown key \"colour\"; the keys here are name, vtep, kind"
+    );
+    assert_eq!(refused("[[node]]", "[[nodes]]"), "2:3: unknown key \"nodes\"; did you mean \"node\"?");
+    assert_eq!(refused("vni = 42\n", ""), "11:1: network: vni is missing; add vni = 42");
+    assert_eq!(refused("name = \"h1\"\n", ""), "2:1: node: name is missing; add name = \"h1\"");
+    assert_eq!(endpoint(""), "+1:1: endpoint: ips is missing; add ips = [\"10.1.0.7\"]");
+}
+
+#[test]
+fn types() {
+    assert_eq!(
+        refused("vni = 42", "vni = \"42\""),
+        "13:7: network.vni: an integer belongs here, not a string; write a whole number without quotes"
+    );
+    assert_eq!(
+        refused("name = \"h1\"", "name = 1"),
+        "3:8: node.name: a string belongs here, not an integer; write it in quotes"
+    );
+    assert_eq!(
+        endpoint("ips = \"10.1.0.7\""),
+        "+4:7: endpoint.ips: an array belongs here, not a string; write it in square brackets"
+    );
+    assert_eq!(
+        refused("encrypted = false", "encrypted = \"no\""),
+        "17:13: network.encrypted: a boolean belongs here, not a string; write true or false without quotes"
+    );
+    assert_eq!(
+        Cluster::parse("[node]\nname = \"h1\"\n").expect_err("a table").to_string(),
+        "1:1: node: an array of tables belongs here, not a table; write each one as [[node]]"
+    );
+    assert_eq!(
+        Cluster::parse("node = [1]").expect_err("a number").to_string(),
+        "1:9: node: a table belongs here, not an integer; write each one as [[node]]"
+    );
+}
+
+#[test]
+fn names() {
+    let bad = |name: &str| refused("name = \"h1\"", &format!("name = \"{name}\""));
+    assert_eq!(bad(""), "3:8: node.name: the name is empty; give one");
+    assert_eq!(
+        bad("h 1"),
+        "3:8: node.name: \"h 1\" is no name; use letters, digits, \".\", \"_\" and \"-\" only"
+    );
+    assert_eq!(
+        bad("-h1"),
+        "3:8: node.name: \"-h1\" does not start with a letter or digit; choose a name that does"
+    );
+    assert!(bad(&"x".repeat(64)).contains(" is longer than 63 characters; choose a shorter name"));
+    assert_eq!(
+        refused("name = \"blue\"", "name = \"a.b\""),
+        "12:8: network.name: \"a.b\" is no name; use letters, digits, \"_\" and \"-\" only"
+    );
+    assert!(Cluster::parse(&VALID.replace("\"h1\"", "\"h1.example.net\"")).is_ok());
+}
+
+#[test]
+fn nodes() {
+    assert_eq!(
+        refused("name = \"lab-switch\"", "name = \"h1\""),
+        "7:8: node.name: \"h1\" is already taken on line 3; give each node its own"
+    );
+    assert_eq!(
+        refused("10.88.0.9", "10.88.0.1"),
+        "8:8: node.vtep: 10.88.0.1 is already taken on line 4; give each node its own"
+    );
+    for (vtep, kind) in [
+        ("0.0.0.0", "the unspecified"),
+        ("224.0.0.1", "a multicast"),
+        ("127.0.0.1", "a loopback"),
+        ("255.255.255.255", "the broadcast"),
+        ("::", "the unspecified"),
+    ] {
+        assert_eq!(
+            refused("10.88.0.1", vtep),
+            format!("4:8: node.vtep: {vtep} is {kind} address; give the node's address on the underlay")
+        );
+    }
+    assert_eq!(
+        refused("10.88.0.1", "fd00::1"),
+        "4:8: node.vtep: fd00::1 is an IPv6 address, and this version's underlay is IPv4; give an IPv4 address"
+    );
+    assert_eq!(
+        refused("10.88.0.1", "::ffff:10.88.0.1"),
+        "4:8: node.vtep: ::ffff:10.88.0.1 is an IPv4 address in the form of IPv6; write \"10.88.0.1\""
+    );
+    assert_eq!(
+        refused("10.88.0.1", "h1"),
+        "4:8: node.vtep: \"h1\" is no IP address; write it like \"10.1.0.7\" or \"fd00:1::7\""
+    );
+    assert_eq!(
+        refused("\"external\"", "\"agnet\""),
+        "9:8: node.kind: unknown kind \"agnet\"; did you mean \"agent\"?"
+    );
+    assert_eq!(
+        Cluster::parse("").expect_err("empty").to_string(),
+        "1:1: there is no node; add a [[node]] for each host"
+    );
+    let many: String = (0..4097)
+        .map(|n| format!("[[node]]\nname = \"n{n}\"\nvtep = \"10.0.{}.{}\"\n", n / 200, n % 200 + 1))
+        .collect();
+    assert_eq!(
+        Cluster::parse(&many).expect_err("many").to_string(),
+        "12289:1: node: there are more than 4096 nodes; remove some"
+    );
+}
+
+#[test]
+fn network_identity() {
+    for vni in ["0", "16777216", "-1", "99999999999999999999"] {
+        assert_eq!(
+            refused("vni = 42", &format!("vni = {vni}")),
+            format!("13:7: network.vni: {vni} is outside 1..16777215; choose a number in that range")
+        );
+    }
+    assert_eq!(
+        refused("name = \"green\"", "name = \"blue\""),
+        "20:8: network.name: \"blue\" is already taken on line 12; give each network its own"
+    );
+    assert_eq!(
+        refused("vni = 43", "vni = 42"),
+        "21:7: network.vni: 42 is already taken on line 13; give each network its own"
+    );
+}
+
+#[test]
+fn subnets_and_gateways() {
+    let subnets = |list: &str| network(&format!("vni = 7\nsubnets = [{list}]"));
+    assert_eq!(
+        subnets("\"10.2.0.0/24\", \"10.2.0.128/25\""),
+        "+4:27: network.subnets: 10.2.0.128/25 overlaps 10.2.0.0/24 of the same network; remove one"
+    );
+    assert_eq!(
+        subnets("\"10.2.0.1/24\""),
+        "+4:12: network.subnets: 10.2.0.1/24 has bits beyond its prefix; write \"10.2.0.0/24\""
+    );
+    assert_eq!(
+        subnets("\"10.2.0.0\""),
+        "+4:12: network.subnets: 10.2.0.0 has no prefix length; write it like \"10.2.0.0/24\""
+    );
+    assert_eq!(
+        subnets("\"10.2.0.0/33\""),
+        "+4:12: network.subnets: \"10.2.0.0/33\" is no prefix; write it like \"10.1.0.0/24\""
+    );
+    assert_eq!(
+        subnets("\"0.0.0.0/0\""),
+        "+4:12: network.subnets: 0.0.0.0/0 is all addresses; choose a longer prefix"
+    );
+    assert_eq!(
+        subnets("\"224.0.0.0/24\""),
+        "+4:12: network.subnets: 224.0.0.0 is a multicast address; choose another subnet"
+    );
+    assert_eq!(subnets(""), "+4:11: network.subnets: the network has no subnet; name at least one");
+    let nine: Vec<String> = (0..9).map(|n| format!("\"10.{n}.0.0/16\"")).collect();
+    assert!(
+        subnets(&nine.join(",")).ends_with("network.subnets: there are more than 8 subnets; remove some")
+    );
+    assert_eq!(
+        refused("10.1.0.254", "10.2.0.254"),
+        "15:13: network.gateways: 10.2.0.254 lies outside the subnets of network \"blue\" (10.1.0.0/24, fd00:1::/64); choose an address in one of them"
+    );
+    assert_eq!(
+        refused("\"10.1.0.254\"", "\"10.1.0.254\", \"10.1.0.254\""),
+        "15:27: network.gateways: 10.1.0.254 is named twice; remove one"
+    );
+}
+
+#[test]
+fn mtu() {
+    let mtu = |mtu: &str| network(&format!("vni = 7\nsubnets = [\"10.2.0.0/24\"]\nmtu = {mtu}"));
+    for bad in ["67", "65486"] {
+        assert_eq!(
+            mtu(bad),
+            format!("+5:7: network.mtu: {bad} is outside 68..65485; choose a number in that range")
+        );
+    }
+    assert_eq!(
+        refused("mtu = 1400", "mtu = 1279"),
+        "16:7: network.mtu: 1279 is less than the 1280 that IPv6 needs; raise it, or remove the subnet fd00:1::/64"
+    );
+}
+
+#[test]
+fn endpoint_place() {
+    assert_eq!(
+        refused("network = \"blue\"", "network = \"bleu\""),
+        "25:11: endpoint.network: there is no network \"bleu\"; did you mean \"blue\"?"
+    );
+    assert_eq!(
+        refused("node = \"h1\"", "node = \"elsewhere\""),
+        "26:8: endpoint.node: there is no node \"elsewhere\"; the nodes are h1, lab-switch"
+    );
+    assert_eq!(
+        Cluster::parse("[[node]]\nname=\"h\"\nvtep=\"10.0.0.1\"\n[[endpoint]]\nnetwork=\"x\"\n")
+            .expect_err("no network")
+            .to_string(),
+        "5:9: endpoint.network: there is no network \"x\"; add it as a [[network]]"
+    );
+}
+
+#[test]
+fn endpoint_addresses() {
+    let ips = |list: &str| endpoint(&format!("ips = [{list}]"));
+    assert_eq!(
+        ips("\"10.2.0.9\""),
+        "+4:8: endpoint.ips: 10.2.0.9 lies outside the subnets of network \"blue\" (10.1.0.0/24, fd00:1::/64); choose an address in one of them"
+    );
+    assert_eq!(
+        ips("\"10.1.0.0\""),
+        "+4:8: endpoint.ips: 10.1.0.0 is the network address of 10.1.0.0/24; choose another address"
+    );
+    assert_eq!(
+        ips("\"10.1.0.255\""),
+        "+4:8: endpoint.ips: 10.1.0.255 is the broadcast address of 10.1.0.0/24; choose another address"
+    );
+    assert_eq!(
+        ips("\"10.1.0.254\""),
+        "+4:8: endpoint.ips: 10.1.0.254 is the gateway of network \"blue\"; choose another address"
+    );
+    assert_eq!(
+        ips("\"10.1.0.7\", \"10.1.0.1\""),
+        "+4:20: endpoint.ips: 10.1.0.1 is already taken on line 27; give each endpoint of a network its own"
+    );
+    assert!(
+        ips("\"10.1.0.7\", \"10.1.0.7\"")
+            .starts_with("+4:20: endpoint.ips: 10.1.0.7 is already taken on line ")
+    );
+    assert_eq!(
+        ips("\"10.1.0.7/24\""),
+        "+4:8: endpoint.ips: \"10.1.0.7/24\" has a prefix length; write the address alone"
+    );
+    assert_eq!(
+        ips("\"fe80::1\""),
+        "+4:8: endpoint.ips: fe80::1 is a link-local address; choose one that a single station can have"
+    );
+    assert_eq!(ips(""), "+4:7: endpoint.ips: the endpoint has no address; name at least one");
+    let nine: Vec<String> = (10..19).map(|n| format!("\"10.1.0.{n}\"")).collect();
+    assert!(ips(&nine.join(",")).ends_with("endpoint.ips: there are more than 8 ips; remove some"));
+    let seven: Vec<String> = (0..8).map(|n| format!("\"10.9.0.{n}\"")).collect();
+    assert!(
+        endpoint(&format!("ips = [\"10.1.0.7\"]\nallowed_ips = [{}]", seven.join(",")))
+            .contains("endpoint.allowed_ips: there are more than ")
+    );
+}
+
+#[test]
+fn endpoint_macs() {
+    let mac = |mac: &str| endpoint(&format!("ips = [\"10.1.0.7\"]\nmac = \"{mac}\""));
+    assert_eq!(
+        mac("02:42:0a:01:00:01"),
+        "+5:7: endpoint.mac: 02:42:0a:01:00:01 is already taken on line 28; give each endpoint of a network its own"
+    );
+    assert_eq!(
+        mac("01:00:5e:00:00:01"),
+        "+5:7: endpoint.mac: 01:00:5e:00:00:01 is a group address; choose one whose first byte is even"
+    );
+    assert_eq!(
+        mac("00:00:00:00:00:00"),
+        "+5:7: endpoint.mac: a MAC address of zeros is no station's; choose another"
+    );
+    assert_eq!(
+        mac("02:42"),
+        "+5:7: endpoint.mac: \"02:42\" is no MAC address; write it like \"02:42:0a:01:00:01\""
+    );
+}
+
+#[test]
+fn a_derived_mac_may_be_taken_too() {
+    let taken = "[[endpoint]]\nnetwork = \"green\"\nnode = \"h1\"\nips = [\"10.1.0.7\"]\nmac = \"02:42:0a:01:00:08\"\n";
+    let error = refused_after(&format!(
+        "{taken}[[endpoint]]\nnetwork = \"green\"\nnode = \"h1\"\nips = [\"10.1.0.8\"]\n"
+    ));
+    let line = VALID.lines().count() + 5;
+    assert_eq!(
+        error,
+        format!(
+            "+9:7: endpoint.ips: the derived MAC address 02:42:0a:01:00:08 is already taken on line {line}; give each endpoint of a network its own"
+        )
+    );
+}
+
+#[test]
+fn allowed_macs_are_the_endpoints_own() {
+    assert_eq!(
+        endpoint("ips = [\"10.1.0.7\"]\nallowed_macs = [\"02:42:0a:01:00:01\"]"),
+        "+5:17: endpoint.allowed_macs: 02:42:0a:01:00:01 is already taken on line 28; give each endpoint of a network its own"
+    );
+    assert!(
+        endpoint("ips = [\"10.1.0.7\"]\nallowed_macs = [\"02:00:00:00:00:01\", \"02:00:00:00:00:02\", \"02:00:00:00:00:03\", \"02:00:00:00:00:04\"]")
+            .ends_with("endpoint.allowed_macs: there are more than 3 allowed_macs; remove some")
+    );
+}
+
+#[test]
+fn a_block_can_be_pasted() {
+    let cluster = Cluster::parse(VALID).expect("valid");
+    let mac: MacAddr = "02:00:00:00:00:09".parse().expect("a MAC");
+    let subnet = "10.7.0.0/24".parse().expect("a prefix");
+    let block = network_block("red", Vni::new(7).expect("a VNI"), &[subnet], Some(1400))
+        + &endpoint_block("red", "h1", &["10.7.0.1"], Some(mac), Some("db"));
+    let pasted = Cluster::parse(&format!("{VALID}{block}")).expect("valid");
+    assert_eq!(pasted.endpoints.len(), cluster.endpoints.len() + 1);
+    let db = &pasted.endpoints[&EndpointId::new("red", mac)];
+    assert_eq!((db.name.as_deref(), db.node.as_str()), (Some("db"), "h1"));
+    assert_eq!(pasted.networks["red"].mtu, Some(1400));
+}
+
+#[test]
+fn the_free_address_is_nobodys() {
+    let cluster = Cluster::parse(VALID).expect("valid");
+    let free = |network: &str| cluster.free_address(&cluster.networks[network]).map(|ip| ip.to_string());
+    assert_eq!(free("blue").as_deref(), Some("10.1.0.2"));
+    let full =
+        VALID.replace("\"10.1.0.0/24\"", "\"10.1.0.1/32\"").replace("\"fd00:1::/64\"", "\"fd00:1::/127\"");
+    let full = full.replace("gateways = [\"10.1.0.254\"]\n", "");
+    let cluster = Cluster::parse(&full).expect("valid");
+    assert_eq!(cluster.free_address(&cluster.networks["blue"]), None);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_refused_or_read(text in ".{0,200}") {
+        let _ = Cluster::parse(&text);
+    }
+
+    #[test]
+    fn any_value_anywhere_is_refused_or_read(
+        key in "(name|vtep|kind|vni|subnets|gateways|mtu|ips|mac|allowed_ips|allowed_macs|flood)",
+        value in r#"(-?[0-9]{1,25}|0x[0-9a-f]{1,9}|[0-9]\.[0-9]|true|"[^"\\\n]{0,20}"|\["[0-9a-f:./]{0,20}"(, "[0-9a-f:./]{0,20}")?\]|\{ a = 1 \}|1979-05-27)"#,
+        table in "(node|network|endpoint)",
+    ) {
+        let _ = Cluster::parse(&format!("{VALID}\n[[{table}]]\nnetwork = \"blue\"\nnode = \"h1\"\n{key} = {value}\n"));
+        let _ = Cluster::parse(&format!("{VALID}\n[[{table}]]\n{key} = {value}\n"));
+    }
+
+    #[test]
+    fn a_mutated_file_is_refused_at_a_place_in_it_or_read(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[ -~\\n]{0,3}"), 1..4),
+    ) {
+        let mut text = VALID.to_owned();
+        for (at, length, new) in edits {
+            let at = at.index(text.len());
+            let end = (at + length.index(8)).min(text.len());
+            text.replace_range(at..end, &new);
+        }
+        if let Err(error) = Cluster::parse(&text) {
+            prop_assert!(error.line >= 1 && error.line <= text.lines().count() + 1, "{error}");
+            prop_assert!(error.column >= 1, "{error}");
+            prop_assert!(!error.to_string().contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused(depth in 0..5000_usize, open in "(\\[|\\{a=)") {
+        let _ = Cluster::parse(&format!("node = {}", open.repeat(depth)));
+    }
+}

@@ -1,0 +1,267 @@
+//! `overlay.toml`: what is set per node.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    cluster::{check_name, check_vtep},
+    document::{Document, DocumentError, Table, Value},
+    text_file,
+    words::{quoted, suggestion},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The largest overlay.toml.
+const LIMIT: u64 = 1 << 20;
+/// Where the kernel tells the host name.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+/// The engines of the contract that this version does not have.
+const LATER_ENGINES: [&str; 3] = ["gossip", "etcd", "kubernetes"];
+
+/// The configuration of this node, valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[node]`
+    pub node: NodeSection,
+    /// `[vxlan]`
+    pub vxlan: VxlanSection,
+    /// `[cluster]`
+    pub cluster: ClusterSection,
+    /// `[api]`
+    pub api: ApiSection,
+    /// `[trace]`
+    pub trace: TraceSection,
+}
+
+/// Who this node is; exactly one of `underlay` and `vtep` is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSection {
+    /// Its name in the cluster.
+    pub name: String,
+    /// The name of the underlay device, whose address is the VTEP.
+    pub underlay: Option<String>,
+    /// The VTEP, whose device is the underlay device.
+    pub vtep: Option<IpAddr>,
+}
+
+/// How VXLAN is spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VxlanSection {
+    /// The UDP port.
+    pub port: u16,
+}
+
+/// Where the cluster comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterSection {
+    /// The membership engine.
+    pub engine: Engine,
+    /// `[cluster.file]`
+    pub file: FileSection,
+}
+
+/// A membership engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// A file that is watched.
+    File,
+}
+
+/// The engine `file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSection {
+    /// The cluster.toml.
+    pub path: PathBuf,
+}
+
+/// The API on the Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiSection {
+    /// The group that may use the socket, by name or number; without one, that of the agent.
+    pub group: Option<String>,
+}
+
+/// Sampled traces of the programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceSection {
+    /// One frame in so many is traced; with 0 the programs are loaded without any trace in them.
+    pub sample: u32,
+}
+
+/// Why overlay.toml is refused; one line, `path:line:column: field: what is wrong; remedy`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {message}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why, and the remedy.
+        message: String,
+    },
+    /// The file says what it may not.
+    #[error("{}:{error}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        error: DocumentError,
+    },
+}
+
+impl Engine {
+    /// The engine's name in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = text_file::read(path, LIMIT)
+            .map_err(|message| ConfigError::Unreadable { path: path.to_owned(), message })?;
+        // procfs reports a size of 0 for the file, and a host name is short.
+        let host_name = text_file::read(Path::new(HOST_NAME), 1024).unwrap_or_default();
+        Self::parse(&text, host_name.trim_end())
+            .map_err(|error| ConfigError::Invalid { path: path.to_owned(), error })
+    }
+
+    /// Reads the text of an overlay.toml; the node is called `host_name` unless the text names it.
+    pub fn parse(text: &str, host_name: &str) -> Result<Self, DocumentError> {
+        let document = Document::parse(text)?;
+        let root = document.root();
+        root.only(&["node", "vxlan", "cluster", "api", "trace"])?;
+        Ok(Self {
+            node: read_node(&root, host_name)?,
+            vxlan: VxlanSection { port: read_port(&root)? },
+            cluster: read_cluster(&root)?,
+            api: ApiSection { group: read_group(&root)? },
+            trace: TraceSection { sample: read_sample(&root)? },
+        })
+    }
+}
+
+fn read_node(root: &Table<'_>, host_name: &str) -> Result<NodeSection, DocumentError> {
+    let node = root.table("node")?.ok_or_else(|| {
+        root.error("the table [node] is missing; add [node] with underlay = \"eth0\" or vtep = \"10.88.0.1\"")
+    })?;
+    node.only(&["name", "underlay", "vtep"])?;
+    let name = match node.get("name") {
+        Some(value) => {
+            let name = value.string()?;
+            check_name(name, true).map_err(|message| value.error(&message))?;
+            name
+        }
+        None => {
+            check_name(host_name, true).map_err(|message| {
+                node.error(&format!("the host name cannot name the node ({message}); add name = \"h1\""))
+            })?;
+            host_name
+        }
+    };
+    let underlay = node.get("underlay").map(|value| read_device(&value)).transpose()?;
+    let vtep = node.get("vtep");
+    match (&underlay, &vtep) {
+        (Some(_), Some(vtep)) => {
+            Err(vtep.error("node.underlay is there too, and each implies the other; remove one"))
+        }
+        (None, None) => {
+            Err(node.error("underlay is missing; add underlay = \"eth0\" or vtep = \"10.88.0.1\""))
+        }
+        (Some(_), None) | (None, Some(_)) => Ok(()),
+    }?;
+    let vtep = vtep.map(|value| read_vtep(&value)).transpose()?;
+    Ok(NodeSection { name: name.to_owned(), underlay, vtep })
+}
+
+/// Reads the name of a device, which the kernel bounds to 15 bytes without `/`, `:` and blanks.
+fn read_device(value: &Value<'_>) -> Result<String, DocumentError> {
+    let name = value.string()?;
+    let forbidden = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+    if name.is_empty() || name.len() > 15 || name.contains(forbidden) || name == "." || name == ".." {
+        return Err(
+            value.error(&format!("{} cannot name a network device; write it like \"eth0\"", quoted(name)))
+        );
+    }
+    Ok(name.to_owned())
+}
+
+fn read_vtep(value: &Value<'_>) -> Result<IpAddr, DocumentError> {
+    let text = value.string()?;
+    let vtep = text.parse().map_err(|_| {
+        value.error(&format!("{} is no IP address; write it like \"10.88.0.1\"", quoted(text)))
+    })?;
+    check_vtep(vtep).map_err(|message| value.error(&message))?;
+    Ok(vtep)
+}
+
+fn read_port(root: &Table<'_>) -> Result<u16, DocumentError> {
+    const IANA_PORT: u16 = 4789;
+    let Some(vxlan) = root.table("vxlan")? else { return Ok(IANA_PORT) };
+    vxlan.only(&["port"])?;
+    vxlan.get("port").map_or(Ok(IANA_PORT), |value| value.integer(1, u16::MAX.into()).map(|port| port as u16))
+}
+
+fn read_cluster(root: &Table<'_>) -> Result<ClusterSection, DocumentError> {
+    let mut section = ClusterSection {
+        engine: Engine::File,
+        file: FileSection { path: "/etc/overlay/cluster.toml".into() },
+    };
+    let Some(cluster) = root.table("cluster")? else { return Ok(section) };
+    // The engine first: the table of an engine that is not built in would only be an unknown key.
+    if let Some(value) = cluster.get("engine") {
+        section.engine = read_engine(&value)?;
+    }
+    cluster.only(&["engine", "file"])?;
+    if let Some(file) = cluster.table("file")? {
+        file.only(&["path"])?;
+        if let Some(value) = file.get("path") {
+            let path = value.string()?;
+            if path.is_empty() || path.contains('\0') {
+                return Err(value.error("this is no path; write it like \"/etc/overlay/cluster.toml\""));
+            }
+            section.file.path = path.into();
+        }
+    }
+    Ok(section)
+}
+
+fn read_engine(value: &Value<'_>) -> Result<Engine, DocumentError> {
+    let name = value.string()?;
+    if name == Engine::File.name() {
+        Ok(Engine::File)
+    } else if LATER_ENGINES.contains(&name) {
+        Err(value.error(&format!("engine {} is not built into this version: use \"file\"", quoted(name))))
+    } else {
+        let remedy = suggestion(name, [Engine::File.name()], "engines");
+        Err(value.error(&format!("unknown engine {}; {remedy}", quoted(name))))
+    }
+}
+
+fn read_group(root: &Table<'_>) -> Result<Option<String>, DocumentError> {
+    let Some(api) = root.table("api")? else { return Ok(None) };
+    api.only(&["group"])?;
+    let Some(value) = api.get("group") else { return Ok(None) };
+    if value.is_integer() {
+        // The highest number means "no change" to chown.
+        return value.integer(0, u32::MAX - 1).map(|gid| Some(gid.to_string()));
+    }
+    let group = value.string()?;
+    if group.is_empty() || group.contains([':', '\n', '\0']) {
+        return Err(value.error(&format!("{} is no group; write its name or its number", quoted(group))));
+    }
+    Ok(Some(group.to_owned()))
+}
+
+fn read_sample(root: &Table<'_>) -> Result<u32, DocumentError> {
+    let Some(trace) = root.table("trace")? else { return Ok(0) };
+    trace.only(&["sample"])?;
+    trace.get("sample").map_or(Ok(0), |value| value.integer(0, u32::MAX))
+}

@@ -1,0 +1,108 @@
+//! The tables' values as the maps hold them, and back.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use overlay_common::{
+    MacAddr, Vni,
+    map::{self, Prefix},
+    vxlan,
+};
+
+use crate::{
+    datapath::DatapathError,
+    event::NextHop,
+    tables::{Fdb, Ifindex, Net, NodeEntry, Port, Vtep},
+};
+
+pub(super) fn node(entry: &NodeEntry) -> map::NodeConfig {
+    map::NodeConfig::new(entry.vtep.into(), entry.underlay.0, entry.udp_port, entry.inner_mtu)
+}
+
+/// What `CONFIG` says; none where it has never been written.
+pub(super) fn node_back(config: map::NodeConfig) -> Option<NodeEntry> {
+    (config.udp_port() != 0).then(|| NodeEntry {
+        vtep: config.vtep.to_ip(),
+        underlay: Ifindex(config.underlay),
+        udp_port: config.udp_port(),
+        inner_mtu: config.inner_mtu,
+    })
+}
+
+pub(super) fn net(net: &Net) -> map::Net {
+    map::Net { flags: if net.encrypted { map::Net::ENCRYPTED } else { 0 } }
+}
+
+pub(super) fn net_back(net: map::Net) -> Net {
+    Net { encrypted: net.flags & map::Net::ENCRYPTED != 0 }
+}
+
+pub(super) fn member(net: map::Net) -> map::Member {
+    map::Member { flags: if net.flags & map::Net::ENCRYPTED == 0 { 0 } else { map::Member::ENCRYPTED } }
+}
+
+/// A VTEP's template. IPv4 only: the configuration refuses other underlays.
+pub(super) fn vtep(node: &NodeEntry, addr: IpAddr, vtep: &Vtep) -> Result<vxlan::Vtep, DatapathError> {
+    let (IpAddr::V4(local), IpAddr::V4(remote)) = (node.vtep, addr) else {
+        return Err(DatapathError::Unsupported(format!("VTEP {addr}: this version's underlay is IPv4")));
+    };
+    let route = match vtep.next_hop {
+        Some(NextHop { ifindex, via: IpAddr::V4(next_hop), mac, source_mac }) => {
+            Some(vxlan::Route { ifindex: ifindex.0, next_hop, src_mac: source_mac, dst_mac: mac })
+        }
+        _ => None,
+    };
+    Ok(vxlan::Vtep::v4(local, remote, node.udp_port, route))
+}
+
+pub(super) fn vtep_back(vtep: &vxlan::Vtep) -> Vtep {
+    let (source_mac, dst) = vtep.macs();
+    let mac = (vtep.flags & vxlan::Vtep::NEXT_HOP_MAC != 0).then_some(dst);
+    let hop = NextHop { ifindex: Ifindex(vtep.ifindex), via: vtep.next_hop().to_ip(), mac, source_mac };
+    Vtep { next_hop: vtep.is_routed().then_some(hop) }
+}
+
+pub(super) fn port(port: &Port) -> Result<map::Port, DatapathError> {
+    let prefixes: Vec<_> = port.allowed.iter().map(|net| Prefix::new(net.addr(), net.prefix_len())).collect();
+    let ra = if port.allow_ra { map::Port::ALLOW_RA } else { 0 };
+    let dhcp = if port.allow_dhcp_server { map::Port::ALLOW_DHCP_SERVER } else { 0 };
+    map::Port::new(port.vni, &port.macs, &prefixes, ra | dhcp)
+        .ok_or_else(|| DatapathError::Unsupported("a port with more MAC addresses or prefixes than a port holds".into()))
+}
+
+/// What a port's value says; none where its VNI is none, which only a stray hand can have written.
+pub(super) fn port_back(port: &map::Port) -> Option<Port> {
+    let (macs, prefixes) = port.allowed();
+    Some(Port {
+        vni: Vni::new(port.vni()).ok()?,
+        macs: macs.collect(),
+        allowed: prefixes.filter_map(|prefix| IpNet::new(prefix.parts().0, prefix.parts().1).ok()).collect(),
+        allow_ra: port.flags & map::Port::ALLOW_RA != 0,
+        allow_dhcp_server: port.flags & map::Port::ALLOW_DHCP_SERVER != 0,
+    })
+}
+
+/// An FDB value; `place` finds a VTEP's place in `VTEPS`.
+pub(super) fn fdb(fdb: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, DatapathError> {
+    match *fdb {
+        Fdb::Local { ifindex } => Ok(map::Fdb::local(ifindex.0)),
+        Fdb::Remote { vtep, encrypted } => {
+            let place = place(vtep)
+                .ok_or_else(|| DatapathError::Unsupported(format!("an endpoint behind VTEP {vtep}, which is not installed")))?;
+            Ok(map::Fdb::remote(place, if encrypted { map::Fdb::ENCRYPTED } else { 0 }))
+        }
+    }
+}
+
+/// What an FDB value says; none where it names a place that no VTEP has.
+pub(super) fn fdb_back(fdb: &map::Fdb, vtep: impl Fn(u32) -> Option<IpAddr>) -> Option<Fdb> {
+    match fdb.delivery {
+        map::Fdb::PEER | map::Fdb::EGRESS => Some(Fdb::Local { ifindex: Ifindex(fdb.ifindex) }),
+        _ => Some(Fdb::Remote { vtep: vtep(fdb.vtep)?, encrypted: fdb.flags & map::Fdb::ENCRYPTED != 0 }),
+    }
+}
+
+/// The network and MAC address of an FDB key.
+pub(super) fn fdb_key_back(key: map::FdbKey) -> Option<(Vni, MacAddr)> {
+    Some((Vni::new(key.vni).ok()?, key.mac))
+}

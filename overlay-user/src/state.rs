@@ -1,0 +1,136 @@
+//! What the agent knows, and the tables that follow from it; no I/O and no clock.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use crate::{
+    cluster::{Cluster, Endpoint, EndpointId, Network, Node},
+    event::{Event, SourceError, Underlay},
+    tables::Ifindex,
+};
+
+mod bind;
+mod desired;
+mod problems;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    bind::{BindError, Wanted},
+    problems::Problem,
+};
+
+/// What the agent knows.
+#[derive(Clone, Debug)]
+pub struct State {
+    node_name: String,
+    udp_port: u16,
+    cluster: Option<Cluster>,
+    source_error: Option<SourceError>,
+    underlay: Option<Underlay>,
+    ports: BTreeMap<EndpointId, Ifindex>,
+}
+
+impl State {
+    /// Knows nothing yet but this node's name and the UDP port of VXLAN.
+    pub fn new(node_name: String, udp_port: u16) -> Self {
+        Self {
+            node_name,
+            udp_port,
+            cluster: None,
+            source_error: None,
+            underlay: None,
+            ports: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what has happened.
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::Cluster(cluster) => {
+                self.cluster = Some(cluster);
+                self.source_error = None;
+            }
+            Event::SourceFailed(error) => self.source_error = Some(error),
+            Event::Underlay(underlay) => self.underlay = Some(underlay),
+            Event::PortUp { id, ifindex } => {
+                // The kernel uses an index again once its device is gone, and that may be heard of late.
+                self.ports.retain(|_, bound| *bound != ifindex);
+                self.ports.insert(id, ifindex);
+            }
+            Event::PortDown { id } => {
+                self.ports.remove(&id);
+            }
+        }
+    }
+
+    /// This node's name.
+    pub fn node_name(&self) -> &str {
+        &self.node_name
+    }
+
+    /// The last good cluster.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// Why the source has nothing valid, while it has not.
+    pub fn source_error(&self) -> Option<&SourceError> {
+        self.source_error.as_ref()
+    }
+
+    /// The underlay.
+    pub fn underlay(&self) -> Option<&Underlay> {
+        self.underlay.as_ref()
+    }
+
+    /// This node in the cluster.
+    pub fn own_node(&self) -> Option<&Node> {
+        self.cluster()?.nodes.get(&self.node_name)
+    }
+
+    /// The host side of the endpoint's veth, while there is one.
+    pub fn bound(&self, id: &EndpointId) -> Option<Ifindex> {
+        self.ports.get(id).copied()
+    }
+
+    /// The endpoints that the cluster declares for this node.
+    pub fn local_endpoints(&self) -> impl Iterator<Item = (&EndpointId, &Endpoint)> {
+        let endpoints = self.cluster.iter().flat_map(|cluster| &cluster.endpoints);
+        endpoints.filter(|(_, endpoint)| endpoint.node == self.node_name)
+    }
+
+    /// The endpoints that have a veth here and that the cluster does not declare for this node any more.
+    pub fn orphans(&self) -> impl Iterator<Item = (&EndpointId, Ifindex)> {
+        let cluster = self.cluster.as_ref();
+        let declared = move |id: &EndpointId| {
+            // Without a cluster nothing is known to be gone.
+            cluster.is_none_or(|cluster| cluster.endpoints.get(id).is_some_and(|e| e.node == self.node_name))
+        };
+        self.ports.iter().filter(move |(id, _)| !declared(id)).map(|(id, ifindex)| (id, *ifindex))
+    }
+
+    /// The MTU that endpoints of the network get: what the file asks for, as far as the underlay allows it.
+    pub fn mtu(&self, network: &str) -> Option<u16> {
+        let network = self.cluster()?.networks.get(network)?;
+        let inner = inner_mtu(self.underlay()?);
+        Some(network.mtu.map_or(inner, |mtu| mtu.min(inner)))
+    }
+
+    /// The other nodes of the cluster.
+    ///
+    /// A node that claims this node's address is not among them: sending to it would be sending to ourselves.
+    fn remote_nodes<'s>(&'s self, cluster: &'s Cluster, own_vtep: IpAddr) -> impl Iterator<Item = &'s Node> {
+        cluster.nodes.values().filter(move |node| node.name != self.node_name && node.vtep != own_vtep)
+    }
+
+    /// The networks of the cluster.
+    fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.cluster.iter().flat_map(|cluster| cluster.networks.values())
+    }
+}
+
+/// The largest inner IP packet that an outer packet holds.
+fn inner_mtu(underlay: &Underlay) -> u16 {
+    // Ethernet 14, VXLAN 8, UDP 8, and an IP header of 20 or 40 bytes.
+    underlay.mtu.saturating_sub(if underlay.vtep.is_ipv4() { 50 } else { 70 })
+}

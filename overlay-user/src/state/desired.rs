@@ -1,0 +1,87 @@
+//! `State::tables`: the tables that the kernel should hold.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ipnet::IpNet;
+
+use super::{State, inner_mtu};
+use crate::{
+    cluster::{Cluster, Endpoint, Network},
+    event::Underlay,
+    tables::{Fdb, Hook, Ifindex, Net, NodeEntry, Port, Program, Tables, Vtep},
+};
+
+impl State {
+    /// The tables that the kernel should hold; none before a cluster and an underlay are known.
+    ///
+    /// An entry refers only to networks and VTEPs that are in the tables too.
+    pub fn tables(&self) -> Option<Tables> {
+        let cluster = self.cluster()?;
+        let underlay = self.underlay()?;
+        let mut tables = self.frame(cluster, underlay);
+        let vtep_of: BTreeMap<&str, IpAddr> =
+            self.remote_nodes(cluster, underlay.vtep).map(|node| (node.name.as_str(), node.vtep)).collect();
+        for (id, endpoint) in &cluster.endpoints {
+            let Some(network) = cluster.networks.get(&endpoint.network) else { continue };
+            if endpoint.node == self.node_name {
+                if let Some(ifindex) = self.bound(id) {
+                    tables.add_place(network, endpoint, &Fdb::Local { ifindex });
+                    tables.add_port(network, endpoint, ifindex);
+                }
+            } else if let Some(vtep) = vtep_of.get(endpoint.node.as_str()) {
+                let place = Fdb::Remote { vtep: *vtep, encrypted: network.encrypted };
+                tables.add_place(network, endpoint, &place);
+                tables.members.insert((network.vni, *vtep));
+            }
+        }
+        Some(tables)
+    }
+
+    /// The tables before any endpoint is in them.
+    fn frame(&self, cluster: &Cluster, underlay: &Underlay) -> Tables {
+        let node = NodeEntry {
+            vtep: underlay.vtep,
+            underlay: underlay.ifindex,
+            udp_port: self.udp_port,
+            inner_mtu: inner_mtu(underlay),
+        };
+        let nets = cluster.networks.values();
+        let vteps = self.remote_nodes(cluster, underlay.vtep).map(|node| node.vtep);
+        Tables {
+            node: Some(node),
+            nets: nets.map(|network| (network.vni, Net { encrypted: network.encrypted })).collect(),
+            vteps: vteps
+                .map(|vtep| (vtep, Vtep { next_hop: underlay.next_hops.get(&vtep).cloned() }))
+                .collect(),
+            hooks: [Hook { program: Program::FromUnderlay, ifindex: underlay.ifindex }].into(),
+            ..Tables::default()
+        }
+    }
+}
+
+impl Tables {
+    /// Adds where the endpoint is, and the answers to who asks for its addresses.
+    fn add_place(&mut self, network: &Network, endpoint: &Endpoint, place: &Fdb) {
+        let link_local = IpAddr::from(endpoint.mac.link_local());
+        for ip in endpoint.ips.iter().chain([&link_local]) {
+            self.neigh.insert((network.vni, *ip), endpoint.mac);
+        }
+        for mac in endpoint.macs() {
+            self.fdb.insert((network.vni, mac), place.clone());
+        }
+    }
+
+    /// Adds what the endpoint may send by its veth.
+    fn add_port(&mut self, network: &Network, endpoint: &Endpoint, ifindex: Ifindex) {
+        let own = endpoint.ips.iter().copied().chain([IpAddr::from(endpoint.mac.link_local())]);
+        let port = Port {
+            vni: network.vni,
+            macs: endpoint.macs().collect(),
+            allowed: own.map(IpNet::from).chain(endpoint.allowed_ips.iter().copied()).collect(),
+            allow_ra: endpoint.allow_ra,
+            allow_dhcp_server: endpoint.allow_dhcp_server,
+        };
+        self.ports.insert(ifindex, port);
+        self.hooks.insert(Hook { program: Program::FromContainer, ifindex });
+    }
+}

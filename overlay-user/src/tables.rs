@@ -1,0 +1,130 @@
+//! The tables of the data plane in terms of meaning: what the kernel should hold, and what it holds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
+
+use ipnet::IpNet;
+use overlay_common::{MacAddr, Vni};
+
+use crate::event::NextHop;
+
+/// The kernel's number of a network device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ifindex(pub u32);
+
+impl fmt::Display for Ifindex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// All tables; the same type for the desired and for the installed ones, so that they can be compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// This node; none when nothing is installed.
+    pub node: Option<NodeEntry>,
+    /// The networks by VNI.
+    pub nets: BTreeMap<Vni, Net>,
+    /// The VTEPs of the other nodes.
+    pub vteps: BTreeMap<IpAddr, Vtep>,
+    /// Which VTEP may send into which network.
+    pub members: BTreeSet<(Vni, IpAddr)>,
+    /// The answers to ARP and neighbour solicitations.
+    pub neigh: BTreeMap<(Vni, IpAddr), MacAddr>,
+    /// Where a MAC address is.
+    pub fdb: BTreeMap<(Vni, MacAddr), Fdb>,
+    /// The local endpoints by the host side of their veth.
+    pub ports: BTreeMap<Ifindex, Port>,
+    /// The attached programs.
+    pub hooks: BTreeSet<Hook>,
+}
+
+/// This node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeEntry {
+    /// Its address on the underlay.
+    pub vtep: IpAddr,
+    /// Its underlay device.
+    pub underlay: Ifindex,
+    /// The UDP port of VXLAN.
+    pub udp_port: u16,
+    /// The largest inner IP packet that fits the underlay.
+    pub inner_mtu: u16,
+}
+
+/// A network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Net {
+    /// Whether its frames may cross the underlay only encrypted.
+    pub encrypted: bool,
+}
+
+/// The VTEP of another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vtep {
+    /// The way there; without one it is unroutable, and its frames are dropped and counted.
+    pub next_hop: Option<NextHop>,
+}
+
+/// Where a MAC address is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fdb {
+    /// Behind a port of this node.
+    Local {
+        /// The host side of the endpoint's veth.
+        ifindex: Ifindex,
+    },
+    /// On another node.
+    Remote {
+        /// The VTEP of that node.
+        vtep: IpAddr,
+        /// Whether the frame may leave only encrypted.
+        encrypted: bool,
+    },
+}
+
+/// A local endpoint as the guard of its veth knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The network.
+    pub vni: Vni,
+    /// The MAC addresses it may send from, its own first.
+    pub macs: Vec<MacAddr>,
+    /// The addresses it may send from: its own, the link-local one of its MAC, then what is allowed on top.
+    pub allowed: Vec<IpNet>,
+    /// Whether it may send router advertisements.
+    pub allow_ra: bool,
+    /// Whether it may answer as a DHCP server.
+    pub allow_dhcp_server: bool,
+}
+
+/// A program at a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hook {
+    /// The program.
+    pub program: Program,
+    /// The device.
+    pub ifindex: Ifindex,
+}
+
+/// A program that is attached to devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Program {
+    /// At the host side of an endpoint's veth.
+    FromContainer,
+    /// At the underlay device.
+    FromUnderlay,
+}
+
+impl Program {
+    /// The name of the program in the kernel.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FromContainer => "from_container",
+            Self::FromUnderlay => "from_underlay",
+        }
+    }
+}
