@@ -68,7 +68,8 @@ fn format(fix: bool) -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    let args = ["clippy", "--workspace", "--exclude", "overlay-ebpf", "--all-targets", "--", "-D", "warnings"];
+    let args =
+        ["clippy", "--workspace", "--exclude", "overlay-ebpf", "--all-targets", "--", "-D", "warnings"];
     passes(&mut project::cargo(&args))
 }
 

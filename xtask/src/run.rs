@@ -73,7 +73,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn start(options: &Options) -> Result<Lab> {
     let hosts = options.hosts;
-    let progress = Progress::start(format!("starting    {hosts} hosts with {} containers each", options.containers));
+    let progress =
+        Progress::start(format!("starting    {hosts} hosts with {} containers each", options.containers));
     let mut lab = Lab::new(&overlay_tests::Options {
         name: LAB.to_owned(),
         overlay: project::overlay(true),
@@ -112,7 +113,8 @@ fn prove(options: &Options, lab: &Lab) -> Result<()> {
             "tcp_rr_ratio": throughput.rr_ratio(),
             "throughput": throughput.json(),
         });
-        fs::write(path, format!("{figures:#}\n")).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(path, format!("{figures:#}\n"))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     let unreached = matrix.pairs() - matrix.reached();
     if unreached > 0 || isolation.reached() > 0 {

@@ -75,7 +75,8 @@ fn apt() -> Command {
 }
 
 fn install_with_cargo(tool: &CargoTool) -> Result<()> {
-    let install = Progress::start(format!("installing  {} {} (cargo, {})", tool.name, tool.version, tool.takes));
+    let install =
+        Progress::start(format!("installing  {} {} (cargo, {})", tool.name, tool.version, tool.takes));
     let mut command = project::cargo(&["install", tool.name, "--version", tool.version, "--locked"]);
     command.args(tool.args).envs(tool.env.iter().copied());
     // Its own target directory: cargo's temporary one, away from the workspace's.

@@ -54,11 +54,17 @@ fn file_faults(name: &str, text: &str) -> Result<Vec<String>> {
     let file = source::read(text).with_context(|| format!("{name} is no Rust"))?;
     for function in file.functions.iter().filter(|function| function.lines > FUNCTION_LINES) {
         let source::Function { name: function, line, lines } = function;
-        faults.push(format!("{name}:{line}: `{function}` has {lines} lines of code: {FUNCTION_LINES} is the limit"));
+        faults.push(format!(
+            "{name}:{line}: `{function}` has {lines} lines of code: {FUNCTION_LINES} is the limit"
+        ));
     }
     if !UNSAFE_FILES.iter().any(|(allowed, _)| *allowed == name) {
         let places = file.unsafe_lines.iter();
-        faults.extend(places.map(|line| format!("{name}:{line}: `unsafe` is kept to the files listed in xtask/src/tidy.rs")));
+        faults.extend(
+            places.map(|line| {
+                format!("{name}:{line}: `unsafe` is kept to the files listed in xtask/src/tidy.rs")
+            }),
+        );
     }
     Ok(faults)
 }

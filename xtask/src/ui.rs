@@ -131,19 +131,18 @@ pub(crate) fn table(rows: &[Vec<String>]) {
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let number = |cell: &str| cell.starts_with(|first: char| first.is_ascii_digit());
+    let number = |cell: &str| cell.parse::<f64>().is_ok();
     let right = |column: usize| {
         let mut body = rows.iter().skip(1).filter_map(|row| row.get(column)).peekable();
         body.peek().is_some() && body.all(|cell| number(cell) || cell == "-")
     };
     for (index, row) in rows.iter().enumerate() {
-        let mut line = String::new();
-        for column in 0..columns {
+        let cells = (0..columns).map(|column| {
             let cell = row.get(column).map_or("", String::as_str);
             let gap = " ".repeat(width(column).saturating_sub(cell.chars().count()));
-            let (before, after) = if right(column) { (gap.as_str(), "") } else { ("", gap.as_str()) };
-            line.push_str(&format!("  {before}{cell}{after}"));
-        }
+            if right(column) { format!("  {gap}{cell}") } else { format!("  {cell}{gap}") }
+        });
+        let line: String = cells.collect();
         let line = line.trim_end();
         println!("{}", if index == 0 { heading(line) } else { line.to_owned() });
     }

@@ -18,7 +18,9 @@ const RED_FIRST: u8 = 101;
 pub(crate) fn check_size(hosts: u8, containers: u8) -> Result<()> {
     let blue = usize::from(hosts) * usize::from(containers);
     if blue >= usize::from(RED_FIRST) {
-        bail!("{hosts} hosts with {containers} containers each are {blue} containers: at most 100 fit the lab");
+        bail!(
+            "{hosts} hosts with {containers} containers each are {blue} containers: at most 100 fit the lab"
+        );
     }
     Ok(())
 }

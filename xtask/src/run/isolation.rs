@@ -36,11 +36,14 @@ impl Isolation {
     pub(crate) fn measure(lab: &Lab) -> Result<Self> {
         let probes = probes(lab);
         let progress = Progress::start(format!("pinging     {} forbidden pairs", probes.len()));
-        let answered = map_parallel(&probes, AT_ONCE, |(from, to)| !interrupt::came() && from.netns.ping(*to));
+        let answered =
+            map_parallel(&probes, AT_ONCE, |(from, to)| !interrupt::came() && from.netns.ping(*to));
         progress.finish();
         interrupt::check()?;
         let reached = probes.iter().zip(answered).filter(|(_, answered)| *answered);
-        let reached = reached.map(|((from, to), _)| format!("{} of {} reaches {to}", from.name, from.network)).collect();
+        let reached = reached
+            .map(|((from, to), _)| format!("{} of {} reaches {to}", from.name, from.network))
+            .collect();
         Ok(Self { pairs: probes.len(), reached, answers: shared_addresses(lab)? })
     }
 
@@ -86,7 +89,8 @@ fn probes(lab: &Lab) -> Vec<(&Container, IpAddr)> {
         let own = grid::members(lab, own);
         let others = grid::members(lab, other);
         let others = others.iter().flat_map(|container| container.ips.iter().copied());
-        let others: Vec<IpAddr> = others.filter(|ip| !own.iter().any(|member| member.ips.contains(ip))).collect();
+        let others: Vec<IpAddr> =
+            others.filter(|ip| !own.iter().any(|member| member.ips.contains(ip))).collect();
         for from in own {
             probes.extend(others.iter().map(|to| (from, *to)));
         }
@@ -96,7 +100,8 @@ fn probes(lab: &Lab) -> Vec<(&Container, IpAddr)> {
 
 /// Asks, from the other members of each network, who is at each address that both networks have.
 fn shared_addresses(lab: &Lab) -> Result<Vec<Answer>> {
-    let shared: Vec<&Container> = lab.containers.iter().filter(|container| is_shared(lab, container)).collect();
+    let shared: Vec<&Container> =
+        lab.containers.iter().filter(|container| is_shared(lab, container)).collect();
     let _servers: Vec<Who> = lab
         .containers
         .iter()

@@ -71,13 +71,21 @@ impl<'a> Matrix<'a> {
         for network in [BLUE, RED] {
             let members = grid::members(lab, network);
             if members.len() <= COLUMNS {
-                println!("\n{}", ui::heading(&format!("Network {network}: 4 and 6 tell that the row's ping over IPv4 and IPv6 reached the column")));
+                println!(
+                    "\n{}",
+                    ui::heading(&format!(
+                        "Network {network}: 4 and 6 tell that the row's ping over IPv4 and IPv6 reached the column"
+                    ))
+                );
                 self.print_network(&members);
             }
         }
         for pair in self.pairs.iter().filter(|pair| pair.answered.is_none()) {
             let family = if pair.v6 { "IPv6" } else { "IPv4" };
-            println!("{}", ui::bad(&format!("  {} does not reach {} over {family}", pair.from.name, pair.to.name)));
+            println!(
+                "{}",
+                ui::bad(&format!("  {} does not reach {} over {family}", pair.from.name, pair.to.name))
+            );
         }
         let sum = format!("{} of {} pairs reached", self.reached(), self.pairs());
         let late = match self.late() {
@@ -103,7 +111,8 @@ impl<'a> Matrix<'a> {
             return "-".to_owned();
         }
         let answered = |v6: bool| {
-            let same = |pair: &&Pair<'_>| pair.from.name == from.name && pair.to.name == to.name && pair.v6 == v6;
+            let same =
+                |pair: &&Pair<'_>| pair.from.name == from.name && pair.to.name == to.name && pair.v6 == v6;
             self.pairs.iter().find(same).is_some_and(|pair| pair.answered.is_some())
         };
         format!("{} {}", if answered(false) { '4' } else { '.' }, if answered(true) { '6' } else { '.' })

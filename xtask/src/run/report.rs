@@ -25,7 +25,12 @@ pub(crate) fn status(lab: &Lab) -> Result<()> {
             text(&status["source"]["engine"]),
         ]);
         for problem in status["problems"].as_array().into_iter().flatten() {
-            problems.push(format!("  {}: {}; {}", host.name, text(&problem["message"]), text(&problem["fix"])));
+            problems.push(format!(
+                "  {}: {}; {}",
+                host.name,
+                text(&problem["message"]),
+                text(&problem["fix"])
+            ));
         }
     }
     println!("\n{}", ui::heading("Agents"));
@@ -64,7 +69,8 @@ pub(crate) fn logs(lab: &Lab) {
 
 /// Prints commands to try while the lab is up.
 pub(crate) fn look_around(lab: &Lab) {
-    let (Some(host), Some(first), Some(last)) = (lab.hosts.first(), lab.containers.first(), lab.containers.last())
+    let (Some(host), Some(first), Some(last)) =
+        (lab.hosts.first(), lab.containers.first(), lab.containers.last())
     else {
         return;
     };
@@ -72,8 +78,17 @@ pub(crate) fn look_around(lab: &Lab) {
     let ip = other.ips.first().map_or_else(String::new, ToString::to_string);
     let overlay = format!("{} --run-dir {}", host.overlay.display(), host.dir.join("run").display());
     println!("\n{}", ui::heading("Look around"));
-    println!("  nsenter --net={} ping {ip}    # {} to {}", first.netns.path().display(), first.name, other.name);
-    println!("  nsenter --net={} tcpdump -ni {} udp port 4789    # the underlay", lab.underlay.netns.path().display(), host.name);
+    println!(
+        "  nsenter --net={} ping {ip}    # {} to {}",
+        first.netns.path().display(),
+        first.name,
+        other.name
+    );
+    println!(
+        "  nsenter --net={} tcpdump -ni {} udp port 4789    # the underlay",
+        lab.underlay.netns.path().display(),
+        host.name
+    );
     for command in ["status", "endpoint list", "dump fdb", "drops"] {
         println!("  {overlay} {command}");
     }

@@ -52,10 +52,12 @@ pub(crate) struct Throughput {
 impl Throughput {
     /// Measures between the first two hosts; nothing in a lab of one.
     pub(crate) fn measure(lab: &Lab) -> Result<Self> {
-        let mut figures = Self { busy: pressure().filter(|percent| *percent > BUSY_PERCENT), ..Self::default() };
+        let mut figures =
+            Self { busy: pressure().filter(|percent| *percent > BUSY_PERCENT), ..Self::default() };
         let Some((host, overlay)) = paths(lab) else { return Ok(figures) };
         let modes = [(host, Kind::Stream), (overlay, Kind::Stream), (host, Kind::Rr), (overlay, Kind::Rr)];
-        let progress = Progress::start(format!("measuring   {ROUNDS} rounds of TCP with and without overlay"));
+        let progress =
+            Progress::start(format!("measuring   {ROUNDS} rounds of TCP with and without overlay"));
         let realtime = realtime_allowed();
         for round in 0..ROUNDS {
             for step in 0..modes.len() {
@@ -109,15 +111,19 @@ impl Throughput {
             println!("  needs two hosts");
             return;
         }
-        let mut rows = vec![["", "hosts", "containers", "ratio", "spread of the ratio"].map(str::to_owned).to_vec()];
+        let mut rows =
+            vec![["", "hosts", "containers", "ratio", "spread of the ratio"].map(str::to_owned).to_vec()];
         let modes = [
             ("TCP stream, Gbit/s", &self.host_stream, &self.overlay_stream, 2),
             ("TCP request/response, 1/s", &self.host_rr, &self.overlay_rr, 0),
         ];
         for (name, host, overlay, digits) in modes {
-            let cell = |figure: Option<f64>, digits: usize| figure.map_or("-".to_owned(), |f| format!("{f:.digits$}"));
+            let cell = |figure: Option<f64>, digits: usize| {
+                figure.map_or("-".to_owned(), |f| format!("{f:.digits$}"))
+            };
             let rounds: Vec<f64> = overlay.iter().zip(host).map(|(overlay, host)| overlay / host).collect();
-            let (low, high) = (rounds.iter().copied().reduce(f64::min), rounds.iter().copied().reduce(f64::max));
+            let (low, high) =
+                (rounds.iter().copied().reduce(f64::min), rounds.iter().copied().reduce(f64::max));
             rows.push(vec![
                 name.to_owned(),
                 cell(median(host), digits),
@@ -147,7 +153,8 @@ fn paths(lab: &Lab) -> Option<(Path<'_>, Path<'_>)> {
 fn window(path: Path<'_>, kind: Kind, realtime: bool) -> Result<f64> {
     let mut serve = traffic(path.server, realtime, 1)?;
     serve.args(["serve", kind.word(), &path.to.to_string()]);
-    let mut server = Server(serve.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot serve")?);
+    let mut server =
+        Server(serve.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot serve")?);
     let mut port = String::new();
     BufReader::new(server.0.stdout.take().context("the server has no stdout")?).read_line(&mut port)?;
     let to = SocketAddr::new(path.to, port.trim().parse().context("the server names no port")?);

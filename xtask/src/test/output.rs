@@ -116,6 +116,9 @@ mod tests {
 
     #[test]
     fn other_lines_count_nothing() {
-        assert_eq!(count("running 3 tests\ntest skipped::names ... ok\nhello: skipped: x: y"), Count::default());
+        assert_eq!(
+            count("running 3 tests\ntest skipped::names ... ok\nhello: skipped: x: y"),
+            Count::default()
+        );
     }
 }

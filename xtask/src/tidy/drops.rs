@@ -18,25 +18,29 @@ pub(crate) fn faults(root: &Path, fix: bool) -> Result<Vec<String>> {
         Some(right) if right == text => {}
         Some(right) if fix => fs::write(&readme, right).context("cannot write README.md")?,
         Some(_) => {
-            faults.push("README.md: the table of drop reasons is not current: run `cargo xtask check --fix`".to_owned());
+            faults.push(
+                "README.md: the table of drop reasons is not current: run `cargo xtask check --fix`"
+                    .to_owned(),
+            );
         }
     }
     let mut tests = String::new();
     for path in super::rust_files(&root.join("tests"))? {
-        tests.push_str(&fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?);
+        tests
+            .push_str(&fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     let untested = DropReason::ALL.into_iter().filter(|reason| !is_named(&tests, reason.name()));
-    faults.extend(untested.map(|reason| format!("drop reason `{}`: no test under tests/ names it", reason.name())));
+    faults.extend(
+        untested.map(|reason| format!("drop reason `{}`: no test under tests/ names it", reason.name())),
+    );
     Ok(faults)
 }
 
 /// The table, as Markdown.
 fn table() -> String {
-    let mut table = "| reason | what was dropped |\n|---|---|\n".to_owned();
-    for reason in DropReason::ALL {
-        table.push_str(&format!("| `{}` | {} |\n", reason.name(), reason.describe()));
-    }
-    table
+    let row = |reason: DropReason| format!("| `{}` | {} |\n", reason.name(), reason.describe());
+    let rows: String = DropReason::ALL.into_iter().map(row).collect();
+    format!("| reason | what was dropped |\n|---|---|\n{rows}")
 }
 
 /// The text with its table replaced; `None` when it has no place for one.
