@@ -14,3 +14,6 @@ use std::path::{Path, PathBuf};
 pub fn socket_path(run_dir: &Path) -> PathBuf {
     run_dir.join("overlay.sock")
 }
+
+#[cfg(test)]
+mod tests;
