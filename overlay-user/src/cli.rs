@@ -103,19 +103,16 @@ fn print(text: &str, code: ExitCode) -> ExitCode {
 }
 
 fn refuse(error: &clap::Error) -> ExitCode {
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            print(&error.render().to_string(), ExitCode::SUCCESS)
-        }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _unheard = write!(io::stderr(), "{}", error.render());
-            ExitCode::from(USAGE)
-        }
-        _ => {
-            complain(&one_line(&error.render().to_string()));
-            ExitCode::from(USAGE)
-        }
+    let kind = error.kind();
+    if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return print(&error.render().to_string(), ExitCode::SUCCESS);
     }
+    if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _unheard = write!(io::stderr(), "{}", error.render());
+    } else {
+        complain(&one_line(&error.render().to_string()));
+    }
+    ExitCode::from(USAGE)
 }
 
 /// Makes one line of clap's several: what is wrong, then its tips, without the usage.
@@ -127,11 +124,13 @@ fn one_line(rendered: &str) -> String {
     let mut message = String::new();
     for line in lines.filter(|line| !line.is_empty()) {
         let line = line.strip_prefix("error: ").unwrap_or(line);
-        match line.strip_prefix("tip: ") {
-            Some(tip) => message += &format!("; {tip}"),
-            None if message.is_empty() => message += line,
-            None => message += &format!(" {line}"),
-        }
+        let (separator, line) = match line.strip_prefix("tip: ") {
+            Some(tip) => ("; ", tip),
+            None if message.is_empty() => ("", line),
+            None => (" ", line),
+        };
+        message += separator;
+        message += line;
     }
     message + "; see --help"
 }

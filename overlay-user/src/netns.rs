@@ -49,8 +49,8 @@ pub enum NetnsError {
     #[error("{0:?} is not a network namespace; give a path under /run/netns or /proc/PID/ns/net")]
     NotANamespace(PathBuf),
     /// It is the host's own.
-    #[error("{0:?} is the host's own network namespace; an endpoint needs a namespace of its own")]
-    Own(PathBuf),
+    #[error("{0} is the host's own network namespace; an endpoint needs a namespace of its own")]
+    Own(String),
     /// It may not be opened or entered.
     #[error("no permission to enter namespace {0:?}; run as root (CAP_SYS_ADMIN)")]
     Permission(PathBuf),
@@ -76,7 +76,7 @@ impl NamespaceFds {
             return Err(NetnsError::BadFds);
         }
         if is_own(&netns) {
-            return Err(NetnsError::Own(PathBuf::from("the namespace")));
+            return Err(NetnsError::Own("the namespace sent".to_owned()));
         }
         Ok(Self { rtnl, netns })
     }
@@ -101,7 +101,7 @@ impl NamespaceFds {
 pub fn open(path: &Path) -> Result<NamespaceFds, NetnsError> {
     let netns = open_path(path)?;
     if is_own(&netns) {
-        return Err(NetnsError::Own(path.into()));
+        return Err(NetnsError::Own(path.display().to_string()));
     }
     // A namespace is a thread's; this thread ends in there, and the process stays where it is.
     let worker = thread::Builder::new().name("netns".into()).spawn(move || -> Result<_, Errno> {
@@ -177,7 +177,7 @@ pub async fn reopen_via_helper(path: &Path) -> Result<NamespaceFds, NetnsError> 
     let failed = |error: io::Error| NetnsError::Helper(error.to_string());
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut helper = tokio::process::Command::new("/proc/self/exe");
-    helper.arg("netns-helper").arg(path).stdin(Stdio::from(OwnedFd::from(theirs)));
+    helper.arg0("overlay").arg("netns-helper").arg(path).stdin(Stdio::from(OwnedFd::from(theirs)));
     helper.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = helper.spawn().map_err(failed)?;
     // The command keeps our copy of the helper's end; without it, the helper's death closes the socket.

@@ -137,14 +137,13 @@ impl Client {
     }
 
     fn connect_error(&self, error: &io::Error) -> ClientError {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                ClientError::NotRunning(self.socket.clone())
-            }
-            io::ErrorKind::PermissionDenied => {
-                ClientError::Permission(self.socket.clone(), group_of(&self.socket))
-            }
-            _ => ClientError::Broken(error.to_string()),
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound || kind == io::ErrorKind::ConnectionRefused {
+            ClientError::NotRunning(self.socket.clone())
+        } else if kind == io::ErrorKind::PermissionDenied {
+            ClientError::Permission(self.socket.clone(), group_of(&self.socket))
+        } else {
+            ClientError::Broken(error.to_string())
         }
     }
 }

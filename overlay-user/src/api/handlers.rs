@@ -48,12 +48,11 @@ pub(super) fn router<C: Control>(control: C) -> Router {
 }
 
 async fn dump<C: Control>(State(control): State<C>, Segment(table): Segment) -> Response {
-    match serde_json::from_value::<Table>(table.clone().into()) {
-        Ok(table) => reply(control.dump(table).await),
-        Err(_) => {
-            let message = format!("there is no table {table:?}; use fdb, neigh, vteps, ports or flood");
-            Refusal::not_found(message).into_response()
-        }
+    if let Ok(table) = serde_json::from_value::<Table>(table.clone().into()) {
+        reply(control.dump(table).await)
+    } else {
+        let message = format!("there is no table {table:?}; use fdb, neigh, vteps, ports or flood");
+        Refusal::not_found(message).into_response()
     }
 }
 

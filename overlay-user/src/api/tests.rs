@@ -169,10 +169,9 @@ fn add() -> EndpointAdd {
 }
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> (u16, String) {
-    match result.expect_err("it is refused") {
-        ClientError::Refused { status, message } => (status, message),
-        error => panic!("another error: {error}"),
-    }
+    let error = result.expect_err("it is refused");
+    let ClientError::Refused { status, message } = error else { panic!("another error: {error}") };
+    (status, message)
 }
 
 #[tokio::test]
@@ -230,7 +229,7 @@ async fn descriptors_arrive_with_their_request() {
         refusal(answer),
         (
             400,
-            "\"the namespace\" is the host's own network namespace; an endpoint needs a namespace of its own"
+            "the namespace sent is the host's own network namespace; an endpoint needs a namespace of its own"
                 .into()
         )
     );
@@ -278,8 +277,11 @@ async fn garbage_is_refused_and_the_next_client_served() {
     let huge = server.raw(&huge).await;
     assert!(huge.is_empty() || huge.starts_with("HTTP/1.1 431"), "{huge}");
     let body = vec![b' '; 100_000];
-    let mut big = format!("POST /v1/networks HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len())
-        .into_bytes();
+    let mut big = format!(
+        "POST /v1/networks HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     big.extend(body);
     let big = server.raw(&big).await;
     assert!(big.starts_with("HTTP/1.1 413") && big.contains("\"error\""), "{big}");

@@ -194,12 +194,10 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
 }
 
 fn vxlan_port(infos: &[LinkInfo]) -> Option<u16> {
-    infos.iter().find_map(|info| match info {
-        LinkInfo::Data(InfoData::Vxlan(values)) => {
-            values.iter().find_map(|value| if let InfoVxlan::Port(port) = value { Some(*port) } else { None })
-        }
-        _ => None,
-    })
+    let values = infos.iter().find_map(|info| {
+        if let LinkInfo::Data(InfoData::Vxlan(values)) = info { Some(values) } else { None }
+    })?;
+    values.iter().find_map(|value| if let InfoVxlan::Port(port) = value { Some(*port) } else { None })
 }
 
 /// The MAC address of a link-layer address, if it has six bytes.

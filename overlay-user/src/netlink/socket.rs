@@ -119,15 +119,18 @@ impl Rtnl {
         let mut replies = self.handle.clone().request(message).map_err(|_| RtnlError::Closed)?;
         let mut answers = Vec::new();
         while let Some(reply) = replies.next().await {
-            match reply.payload {
-                NetlinkPayload::InnerMessage(answer) => answers.push(answer),
-                NetlinkPayload::Error(error) => match error.code {
-                    Some(code) => return Err(RtnlError::Kernel(Errno::from_raw_os_error(-code.get()))),
-                    None => return Ok(answers),
-                },
-                NetlinkPayload::Done(_) => return Ok(answers),
-                // Overrun: an answer was lost. The others never answer a request.
-                _ => return Err(RtnlError::Kernel(Errno::NOBUFS)),
+            if let NetlinkPayload::InnerMessage(answer) = reply.payload {
+                answers.push(answer);
+            } else if let NetlinkPayload::Error(error) = reply.payload {
+                return match error.code {
+                    Some(code) => Err(RtnlError::Kernel(Errno::from_raw_os_error(-code.get()))),
+                    None => Ok(answers),
+                };
+            } else if let NetlinkPayload::Done(_) = reply.payload {
+                return Ok(answers);
+            } else {
+                // Overrun: an answer was lost.
+                return Err(RtnlError::Kernel(Errno::NOBUFS));
             }
         }
         Err(RtnlError::Closed)

@@ -1,16 +1,22 @@
 //! The veth pair of an endpoint: one end in the container, the other, deaf, on the host.
 
+mod addresses;
+mod error;
+
+pub use error::VethError;
+
 use super::{
     Host,
     links::{Link, link_by_index, link_by_name},
     socket::{Rtnl, RtnlError, Verb},
-    sysctl::{self, SysctlError},
+    sysctl,
 };
 use crate::{cluster::EndpointId, netns::NamespaceFds, tables::Ifindex};
+use addresses::add_addresses;
+use error::{CARRIER_TIMEOUT, MIN_IPV6_MTU, failed};
 use ipnet::IpNet;
 use netlink_packet_route::{
-    AddressFamily, RouteNetlinkMessage,
-    address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope},
+    RouteNetlinkMessage,
     link::{
         AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags,
         LinkInfo, LinkMessage,
@@ -28,12 +34,6 @@ pub const HOST_PREFIX: &str = "ov";
 
 /// The longest name of a device (`IFNAMSIZ` less the closing zero).
 const MAX_NAME: usize = 15;
-
-/// The smallest MTU that IPv6 works on (RFC 8200 section 5).
-const MIN_IPV6_MTU: u16 = 1280;
-
-/// How long the two ends may take to find each other; it is a few milliseconds.
-const CARRIER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The veth pair to make.
 #[derive(Clone, Debug)]
@@ -59,62 +59,6 @@ pub struct Created {
     pub container_ifindex: Ifindex,
 }
 
-/// Why a veth pair could not be made or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum VethError {
-    /// A device cannot have this name.
-    #[error("{0:?} is no interface name; use 1 to 15 letters, digits, '.', '_' or '-'")]
-    BadName(String),
-    /// The container has a device of this name.
-    #[error(
-        "interface name {0:?} is taken in the container; choose another with --ifname or delete that interface"
-    )]
-    ContainerNameTaken(String),
-    /// The host has a device of this name.
-    #[error("interface name {0:?} is taken on the host; delete that interface: ip link delete {0}")]
-    HostNameTaken(String),
-    /// The namespace cannot be used.
-    #[error("the container's network namespace is gone; start the container again")]
-    NamespaceGone,
-    /// The kernel refused for want of a capability.
-    #[error(
-        "no permission to {0}; the agent needs CAP_NET_ADMIN, also over the container's network namespace"
-    )]
-    Permission(&'static str),
-    /// IPv6 is turned off where an IPv6 address is wanted.
-    #[error(
-        "IPv6 is turned off in the container, so {0} cannot be set; turn it on (net.ipv6.conf.all.disable_ipv6=0) or remove the address"
-    )]
-    Ipv6Off(IpNet),
-    /// The MTU is too small for IPv6.
-    #[error(
-        "MTU {mtu} is too small for {ip}: IPv6 needs {MIN_IPV6_MTU}; raise the underlay's MTU or remove the address"
-    )]
-    MtuTooSmall {
-        /// The MTU asked for.
-        mtu: u16,
-        /// The IPv6 address asked for.
-        ip: IpNet,
-    },
-    /// The two ends did not come up.
-    #[error("the veth pair {0:?} did not come up within {CARRIER_TIMEOUT:?}; see the kernel log")]
-    NoCarrier(String),
-    /// There is no such device.
-    #[error("interface {0} does not exist any more; remove the endpoint and add it again")]
-    Gone(String),
-    /// A kernel setting of the host's end could not be written.
-    #[error(transparent)]
-    Sysctl(#[from] SysctlError),
-    /// Netlink refused.
-    #[error("cannot {doing}: {error}")]
-    Netlink {
-        /// What was asked.
-        doing: &'static str,
-        /// What the kernel answered.
-        error: RtnlError,
-    },
-}
-
 /// The name of an endpoint's veth on the host: `ov` and eleven letters and digits, always the same for one endpoint.
 pub fn host_ifname(id: &EndpointId) -> String {
     const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -133,7 +77,7 @@ pub fn host_ifname(id: &EndpointId) -> String {
 
 /// Makes a veth pair with one end in the container, and sets both ends up.
 ///
-/// Returns when both ends can send. On an error nothing is left behind.
+/// Returns when both ends can send. On an error nothing is left behind; dropped halfway, it leaves the pair.
 pub async fn create(host: &Host, fds: &NamespaceFds, spec: &VethSpec) -> Result<Created, VethError> {
     check(spec)?;
     let container = fds.connect().map_err(failed("open the container's namespace"))?;
@@ -151,27 +95,13 @@ pub async fn create(host: &Host, fds: &NamespaceFds, spec: &VethSpec) -> Result<
     }
     let made = link_by_name(&host.rtnl, &spec.host_name).await.map_err(failed(doing))?;
     let made = made.ok_or_else(|| VethError::Gone(spec.host_name.clone()))?;
-    let guard = Undo { host, ifindex: made.ifindex };
-    match set_up(host, &container, spec, &made).await {
-        Ok(created) => Ok(created),
-        Err(error) => {
-            guard.undo().await;
-            Err(error)
-        }
+    let result = set_up(host, &container, spec, &made).await;
+    if result.is_err()
+        && let Err(error) = host.delete_veth(made.ifindex).await
+    {
+        tracing::warn!(device = spec.host_name, %error, "a half-made veth pair is left behind");
     }
-}
-
-struct Undo<'a> {
-    host: &'a Host,
-    ifindex: Ifindex,
-}
-
-impl Undo<'_> {
-    async fn undo(self) {
-        if let Err(error) = self.host.delete_veth(self.ifindex).await {
-            tracing::warn!(ifindex = %self.ifindex, %error, "a half-made veth pair is left behind");
-        }
-    }
+    result
 }
 
 impl Host {
@@ -311,67 +241,6 @@ async fn link_up(rtnl: &Rtnl, ifindex: Ifindex, without_arp: bool) -> Result<(),
     message.header.flags = if without_arp { LinkFlags::Up | LinkFlags::Noarp } else { LinkFlags::Up };
     message.header.change_mask = message.header.flags;
     rtnl.request(RouteNetlinkMessage::SetLink(message), Verb::Plain).await.map(|_| ())
-}
-
-async fn add_addresses(rtnl: &Rtnl, ifindex: Ifindex, spec: &VethSpec) -> Result<(), VethError> {
-    for ip in &spec.ips {
-        match add_address(rtnl, ifindex, *ip).await {
-            Ok(()) => {}
-            Err(error) if ip.addr().is_ipv6() && error.errno().is_some_and(is_ipv6_off) => {
-                return Err(VethError::Ipv6Off(*ip));
-            }
-            Err(error) => return Err(failed("set the container's addresses")(error)),
-        }
-    }
-    let link_local = IpNet::new_assert(spec.mac.link_local().into(), 64);
-    match add_address(rtnl, ifindex, link_local).await {
-        // Where no IPv6 address was asked for, the endpoint does without.
-        Err(error) if error.errno().is_some_and(is_ipv6_off) || spec.mtu < MIN_IPV6_MTU => {
-            tracing::debug!(%error, "the endpoint has no link-local address");
-            Ok(())
-        }
-        result => result.map_err(failed("set the container's link-local address")),
-    }
-}
-
-fn is_ipv6_off(errno: Errno) -> bool {
-    matches!(errno, Errno::ACCESS | Errno::AFNOSUPPORT | Errno::OPNOTSUPP)
-}
-
-async fn add_address(rtnl: &Rtnl, ifindex: Ifindex, ip: IpNet) -> Result<(), RtnlError> {
-    let mut message = AddressMessage::default();
-    message.header.index = ifindex.0;
-    message.header.prefix_len = ip.prefix_len();
-    message.attributes = vec![AddressAttribute::Local(ip.addr()), AddressAttribute::Address(ip.addr())];
-    match ip {
-        IpNet::V4(net) => {
-            message.header.family = AddressFamily::Inet;
-            // /31 and /32 have no broadcast address (RFC 3021).
-            if net.prefix_len() < 31 {
-                message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
-            }
-        }
-        IpNet::V6(net) => {
-            message.header.family = AddressFamily::Inet6;
-            if net.addr().is_unicast_link_local() {
-                message.header.scope = AddressScope::Link;
-            }
-            // The table decides duplicates; asking the network would only delay the endpoint.
-            message.header.flags = AddressHeaderFlags::Nodad;
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        }
-    }
-    match rtnl.request(RouteNetlinkMessage::NewAddress(message), Verb::Create).await {
-        Err(error) if error.errno() == Some(Errno::EXIST) => Ok(()),
-        result => result.map(|_| ()),
-    }
-}
-
-fn failed(doing: &'static str) -> impl FnOnce(RtnlError) -> VethError {
-    move |error| match error.errno() {
-        Some(Errno::PERM) => VethError::Permission(doing),
-        _ => VethError::Netlink { doing, error },
-    }
 }
 
 #[cfg(test)]

@@ -80,14 +80,11 @@ impl Watch {
     }
 
     fn take_in(&mut self, message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Change> {
-        let message = match message.payload {
-            NetlinkPayload::InnerMessage(message) => message,
-            NetlinkPayload::Overrun(_) => {
-                self.macs.clear();
-                return Some(Change::Lost);
-            }
-            _ => return None,
-        };
+        if let NetlinkPayload::Overrun(_) = message.payload {
+            self.macs.clear();
+            return Some(Change::Lost);
+        }
+        let NetlinkPayload::InnerMessage(message) = message.payload else { return None };
         let matters = if let RouteNetlinkMessage::NewNeighbour(neighbour) = &message {
             neighbour_of(neighbour)
                 .is_some_and(|(key, neighbour)| self.macs.insert(key, neighbour.mac) != Some(neighbour.mac))
@@ -102,13 +99,10 @@ impl Watch {
         if matters {
             self.due.get_or_insert_with(|| Instant::now() + DEBOUNCE);
         }
-        match message {
-            // Of family AF_BRIDGE, it means only that the device left a bridge.
-            RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Unspec => {
-                Some(Change::LinkGone(Ifindex(link.header.index)))
-            }
-            _ => None,
-        }
+        let RouteNetlinkMessage::DelLink(link) = message else { return None };
+        // Of family AF_BRIDGE, it means only that the device left a bridge.
+        let gone = link.header.interface_family == AddressFamily::Unspec;
+        gone.then_some(Change::LinkGone(Ifindex(link.header.index)))
     }
 }
 
