@@ -38,7 +38,7 @@ type Shared = Arc<Mutex<Agent>>;
 
 /// Runs the agent until SIGTERM or SIGINT. What it installed stays, and goes on forwarding.
 pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
-    let config = Config::read(&paths.config)?;
+    let config = Config::load(&paths.config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(serve(paths, config))
 }

@@ -106,7 +106,7 @@ pub struct TraceReader(AsyncFd<EbpfLogger<&'static dyn log::Log>>);
 impl TraceReader {
     pub(super) fn new(ebpf: &mut Ebpf) -> Option<Self> {
         let logger = EbpfLogger::init(ebpf).ok()?;
-        AsyncFd::with_interest(logger, Interest::READABLE).ok().map(Self)
+        AsyncFd::register_with_interest(logger, Interest::READABLE).ok().map(Self)
     }
 
     /// Reads for as long as the agent runs.
