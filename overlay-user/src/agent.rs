@@ -52,7 +52,9 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     let watch = Watch::start().context("cannot watch the network configuration")?;
     let mut source = FileSource::new(config.cluster.file.path.clone());
     let mut agent = Agent::open(paths, &config).await?;
-    if let Some(trace) = agent.take_trace() {
+    if config.trace.sample > 0
+        && let Some(trace) = agent.take_trace()
+    {
         tokio::spawn(trace.run());
     }
     agent.take_event(source.next().await).await;

@@ -1,6 +1,6 @@
 //! The object: its maps and programs, loaded and pinned.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, time::Duration};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
@@ -13,8 +13,6 @@ use overlay_common::{
     },
     vxlan,
 };
-use tokio::io::{Interest, unix::AsyncFd};
-
 use super::{
     errors::{failed, foreign, refused_by_kernel, unsupported},
     hooks::{self, PROGRAMS},
@@ -101,19 +99,20 @@ pub fn uninstall(pin_dir: &Path) -> io::Result<()> {
 }
 
 /// Reads what traced programs log, and hands it to the log.
-pub struct TraceReader(AsyncFd<EbpfLogger<&'static dyn log::Log>>);
+pub struct TraceReader(EbpfLogger<&'static dyn log::Log>);
 
 impl TraceReader {
     pub(super) fn new(ebpf: &mut Ebpf) -> Option<Self> {
-        let logger = EbpfLogger::init(ebpf).ok()?;
-        AsyncFd::register_with_interest(logger, Interest::READABLE).ok().map(Self)
+        EbpfLogger::init(ebpf).ok().map(Self)
     }
 
     /// Reads for as long as the agent runs.
     pub async fn run(mut self) {
-        while let Ok(mut guard) = self.0.readable_mut().await {
-            guard.get_inner_mut().flush();
-            guard.clear_ready();
+        // By the clock: a sampled trace is looked at by people, and the ring holds hundreds of records.
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tick.tick().await;
+            self.0.flush();
         }
     }
 }
