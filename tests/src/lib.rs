@@ -1,1 +1,31 @@
 //! Labs of network namespaces, shared by `cargo xtask run` and the tests that need root.
+//!
+//! A `Lab` is an underlay bridge with hosts on it; a host is a network namespace with a real agent process;
+//! a container is a network namespace bound to an endpoint of the host's agent. Everything a lab makes carries
+//! its name, is removed when the `Lab` is dropped, and, after a crash, when the next lab of that name starts.
+//! This library may shell out to `ip`, `nsenter` and `ping`; the agent may not.
+
+mod capture;
+mod cluster;
+mod command;
+mod host;
+mod lab;
+mod leftovers;
+mod netns;
+mod parallel;
+mod skip;
+mod underlay;
+mod who;
+
+pub use crate::{
+    capture::Capture,
+    cluster::{Cluster, Endpoint, Network, Node},
+    command::{output_within, run},
+    host::Host,
+    lab::{Container, Lab, Options},
+    netns::Netns,
+    parallel::map_parallel,
+    skip::skip,
+    underlay::Underlay,
+    who::Who,
+};

@@ -1,0 +1,57 @@
+//! The hosts' network: a bridge in a namespace of its own.
+
+use std::{net::IpAddr, process::Command};
+
+use anyhow::{Context as _, Result};
+
+use crate::{Netns, command::run};
+
+/// The bridge that joins the hosts of a lab.
+#[derive(Debug)]
+pub struct Underlay {
+    /// The namespace of the bridge, for captures on a wire: port `h1` leads to host `h1`.
+    pub netns: Netns,
+    mtu: u32,
+}
+
+impl Underlay {
+    /// The bridge's name in its namespace.
+    pub const BRIDGE: &str = "br0";
+
+    /// Makes a namespace `name` with a bridge of that MTU.
+    pub fn new(name: &str, mtu: u32) -> Result<Self> {
+        let netns = Netns::new(name)?;
+        // The bridge only joins wires: no addresses of its own, no packet filter between the hosts.
+        netns.sysctl("net/ipv6/conf/all/disable_ipv6", "1")?;
+        netns.sysctl("net/ipv6/conf/default/disable_ipv6", "1")?;
+        for table in ["arptables", "iptables", "ip6tables"] {
+            // Absent where br_netfilter is not loaded, and then there is no filter to turn off.
+            let _ = netns.sysctl(&format!("net/bridge/bridge-nf-call-{table}"), "0");
+        }
+        netns.ip(&format!("link add {} mtu {mtu} type bridge stp_state 0 mcast_snooping 0", Self::BRIDGE))?;
+        netns.ip(&format!("link set {} up", Self::BRIDGE))?;
+        Ok(Self { netns, mtu })
+    }
+
+    /// Puts `ifname` of `netns` on the underlay with this address; `port` names the bridge's end.
+    pub fn attach(&self, netns: &Netns, ifname: &str, address: IpAddr, length: u8, port: &str) -> Result<()> {
+        let mtu = self.mtu.to_string();
+        run(Command::new("ip").args(["-n", netns.name(), "link", "add", ifname, "mtu", &mtu]).args([
+            "type",
+            "veth",
+            "peer",
+            "name",
+            port,
+            "mtu",
+            &mtu,
+            "netns",
+            self.netns.name(),
+        ]))
+        .with_context(|| format!("cannot put {} on the underlay", netns.name()))?;
+        self.netns.ip(&format!("link set {port} master {} up", Self::BRIDGE))?;
+        let dad = if address.is_ipv6() { " nodad" } else { "" };
+        netns.ip(&format!("address add {address}/{length} dev {ifname}{dad}"))?;
+        netns.ip(&format!("link set {ifname} up"))?;
+        Ok(())
+    }
+}

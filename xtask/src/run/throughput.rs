@@ -1,0 +1,226 @@
+//! TCP between containers on two hosts, beside TCP between the same hosts without overlay.
+//!
+//! Rounds are interleaved and their order rotates, so that a noisy neighbour meets both; the client stays on
+//! CPU 0 and the server on CPU 1; what is told is the median, and as a ratio.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::{IpAddr, SocketAddr},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use overlay_tests::{Lab, Netns, run};
+use serde_json::{Value, json};
+
+use super::grid::{self, BLUE};
+use crate::{
+    interrupt,
+    traffic::Kind,
+    ui::{self, Progress},
+};
+
+/// Rounds; each measures every mode once.
+const ROUNDS: usize = 5;
+/// The pause between two windows: a real-time process may have 0.95 s of every second.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Above this share of stalled time (`some avg10` of /proc/pressure/cpu) others use the CPUs.
+const BUSY_PERCENT: f64 = 5.0;
+
+/// Where the load goes.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    client: &'a Netns,
+    server: &'a Netns,
+    to: IpAddr,
+}
+
+/// The figures of every mode, one for each round.
+#[derive(Default)]
+pub(crate) struct Throughput {
+    host_stream: Vec<f64>,
+    overlay_stream: Vec<f64>,
+    host_rr: Vec<f64>,
+    overlay_rr: Vec<f64>,
+    /// Whether other processes used the CPUs before the first round.
+    busy: Option<f64>,
+}
+
+impl Throughput {
+    /// Measures between the first two hosts; nothing in a lab of one.
+    pub(crate) fn measure(lab: &Lab) -> Result<Self> {
+        let mut figures =
+            Self { busy: pressure().filter(|percent| *percent > BUSY_PERCENT), ..Self::default() };
+        let Some((host, overlay)) = paths(lab) else { return Ok(figures) };
+        let modes = [(host, Kind::Stream), (overlay, Kind::Stream), (host, Kind::Rr), (overlay, Kind::Rr)];
+        let progress =
+            Progress::start(format!("measuring   {ROUNDS} rounds of TCP with and without overlay"));
+        let realtime = realtime_allowed();
+        for round in 0..ROUNDS {
+            for step in 0..modes.len() {
+                interrupt::check()?;
+                let mode = (round + step) % modes.len();
+                let (path, kind) = modes[mode];
+                let figure = window(path, kind, realtime);
+                // A load cut short by Ctrl-C is no failure of the load.
+                interrupt::check()?;
+                figures.of(mode).push(figure?);
+                thread::sleep(PAUSE);
+            }
+        }
+        progress.finish();
+        Ok(figures)
+    }
+
+    fn of(&mut self, mode: usize) -> &mut Vec<f64> {
+        match mode {
+            0 => &mut self.host_stream,
+            1 => &mut self.overlay_stream,
+            2 => &mut self.host_rr,
+            _ => &mut self.overlay_rr,
+        }
+    }
+
+    /// The containers' stream as a share of the hosts'.
+    pub(crate) fn stream_ratio(&self) -> Option<f64> {
+        ratio(&self.overlay_stream, &self.host_stream)
+    }
+
+    /// The containers' requests and responses as a share of the hosts'.
+    pub(crate) fn rr_ratio(&self) -> Option<f64> {
+        ratio(&self.overlay_rr, &self.host_rr)
+    }
+
+    /// Medians and every round.
+    pub(crate) fn json(&self) -> Value {
+        let mode = |rounds: &[f64]| json!({"median": median(rounds), "rounds": rounds});
+        json!({
+            "tcp_stream_gbit": {"host": mode(&self.host_stream), "overlay": mode(&self.overlay_stream)},
+            "tcp_rr_per_second": {"host": mode(&self.host_rr), "overlay": mode(&self.overlay_rr)},
+            "cpu_pressure_before": self.busy,
+        })
+    }
+
+    /// Prints medians and ratios.
+    pub(crate) fn print(&self) {
+        println!("\n{}", ui::heading(&format!("Throughput h1 to h2, median of {ROUNDS} interleaved rounds")));
+        if self.host_stream.is_empty() {
+            println!("  needs two hosts");
+            return;
+        }
+        let mut rows =
+            vec![["", "hosts", "containers", "ratio", "spread of the ratio"].map(str::to_owned).to_vec()];
+        let modes = [
+            ("TCP stream, Gbit/s", &self.host_stream, &self.overlay_stream, 2),
+            ("TCP request/response, 1/s", &self.host_rr, &self.overlay_rr, 0),
+        ];
+        for (name, host, overlay, digits) in modes {
+            let cell = |figure: Option<f64>, digits: usize| {
+                figure.map_or("-".to_owned(), |f| format!("{f:.digits$}"))
+            };
+            let rounds: Vec<f64> = overlay.iter().zip(host).map(|(overlay, host)| overlay / host).collect();
+            let (low, high) =
+                (rounds.iter().copied().reduce(f64::min), rounds.iter().copied().reduce(f64::max));
+            rows.push(vec![
+                name.to_owned(),
+                cell(median(host), digits),
+                cell(median(overlay), digits),
+                cell(ratio(overlay, host), 2),
+                format!("{} to {}", cell(low, 2), cell(high, 2)),
+            ]);
+        }
+        ui::table(&rows);
+        if let Some(percent) = self.busy {
+            println!("  other processes use the CPUs (pressure {percent:.0} %): the ratios may be off");
+        }
+    }
+}
+
+/// Between the first two hosts, and between the first blue container of each.
+fn paths(lab: &Lab) -> Option<(Path<'_>, Path<'_>)> {
+    let [first, second, ..] = lab.hosts.as_slice() else { return None };
+    let blue = grid::members(lab, BLUE);
+    let on = |host: usize| blue.iter().copied().find(move |container| container.host == host);
+    let (client, server) = (on(0)?, on(1)?);
+    let host = Path { client: &first.netns, server: &second.netns, to: second.vtep };
+    Some((host, Path { client: &client.netns, server: &server.netns, to: server.ip(false)? }))
+}
+
+/// One window of load: Gbit/s of a stream, transactions per second of requests and responses.
+fn window(path: Path<'_>, kind: Kind, realtime: bool) -> Result<f64> {
+    let mut serve = traffic(path.server, realtime, 1)?;
+    serve.args(["serve", kind.word(), &path.to.to_string()]);
+    let mut server =
+        Server(serve.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot serve")?);
+    let mut port = String::new();
+    BufReader::new(server.0.stdout.take().context("the server has no stdout")?).read_line(&mut port)?;
+    let to = SocketAddr::new(path.to, port.trim().parse().context("the server names no port")?);
+    let text = run(traffic(path.client, realtime, 0)?.args(["load", kind.word(), &to.to_string()]))?;
+    let figures: Value = serde_json::from_str(&text).context("the load printed no figures")?;
+    let number = |key: &str| figures[key].as_f64().with_context(|| format!("the load printed no {key}"));
+    Ok(match kind {
+        Kind::Stream => number("bytes")? * 8.0 / 1e9 / number("seconds")?,
+        Kind::Rr => number("transactions")? / number("seconds")?,
+    })
+}
+
+/// `xtask traffic` in a namespace, on a CPU, above ordinary processes where that is allowed.
+fn traffic(netns: &Netns, realtime: bool, cpu: usize) -> Result<Command> {
+    let xtask = std::env::current_exe().context("xtask cannot find itself")?;
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    let mut command = if realtime {
+        let mut command = netns.command("chrt");
+        command.args(["-f", "20"]).arg(xtask);
+        command
+    } else {
+        netns.command(xtask)
+    };
+    command.args(["traffic", "--cpu", &cpu.min(cpus - 1).to_string()]);
+    Ok(command)
+}
+
+fn realtime_allowed() -> bool {
+    run(Command::new("chrt").args(["-f", "20", "true"])).is_ok()
+}
+
+/// The share of the last ten seconds in which a process waited for a CPU, in percent.
+fn pressure() -> Option<f64> {
+    let text = fs::read_to_string("/proc/pressure/cpu").ok()?;
+    text.split_once("avg10=")?.1.split_whitespace().next()?.parse().ok()
+}
+
+fn median(figures: &[f64]) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
+fn ratio(overlay: &[f64], host: &[f64]) -> Option<f64> {
+    Some(median(overlay)? / median(host)?)
+}
+
+/// A server that does not outlive its window.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It ends by itself when its connection does.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_not_moved_by_an_outlier() {
+        assert_eq!(median(&[3.0, 1.0, 100.0, 2.0, 4.0]), Some(3.0));
+        assert_eq!(median(&[]), None);
+        assert_eq!(ratio(&[9.0], &[10.0]), Some(0.9));
+    }
+}

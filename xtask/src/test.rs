@@ -1,0 +1,138 @@
+//! `cargo xtask test`
+
+mod output;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use self::output::Count;
+use crate::{
+    build, project,
+    setup::{self, Group},
+    ui,
+};
+
+/// Which tests to run, and how many of them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Only this tier.
+    #[arg(value_enum)]
+    tier: Option<Tier>,
+    /// The full figures instead of a CI-sized run.
+    #[arg(long)]
+    full: bool,
+}
+
+/// A kind of tests, by what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Tier {
+    /// Pure logic, without root.
+    Unit,
+    /// Kernel programs run on single packets: bytes in, verdict, bytes and counter out.
+    Prog,
+    /// Real traffic between namespaces.
+    Netns,
+}
+
+impl Tier {
+    const ALL: [Self; 3] = [Self::Unit, Self::Prog, Self::Netns];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Prog => "prog",
+            Self::Netns => "netns",
+        }
+    }
+
+    fn needs(self) -> &'static [Group] {
+        match self {
+            Self::Unit | Self::Prog => &[Group::Build],
+            Self::Netns => &[Group::Build, Group::Lab, Group::Test],
+        }
+    }
+
+    fn command(self) -> Command {
+        project::cargo(match self {
+            Self::Unit => &["test", "--no-fail-fast"],
+            Self::Prog => &["test", "--no-fail-fast", "--package", "overlay-tests", "--test", "prog"],
+            // One at a time: the tests share two cores and measure time-outs.
+            Self::Netns => &[
+                "test",
+                "--no-fail-fast",
+                "--package",
+                "overlay-tests",
+                "--test",
+                "netns",
+                "--",
+                "--test-threads=1",
+            ],
+        })
+    }
+}
+
+/// Runs the tiers; the last line counts.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let tiers = options.tier.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);
+    let mut groups: Vec<Group> = tiers.iter().flat_map(|tier| tier.needs()).copied().collect();
+    groups.dedup();
+    setup::ensure(&groups)?;
+    let mut total = Count::default();
+    if tiers.iter().any(|tier| *tier != Tier::Unit)
+        && let Err(error) = build::overlay(false)
+    {
+        println!("tier  build  {error:#}");
+        total.failed += 1;
+    }
+    let mut lines = Vec::new();
+    for tier in tiers {
+        println!("{}", ui::heading(&format!("tier  {}", tier.name())));
+        let start = Instant::now();
+        let count = run_tier(tier, options.full)?;
+        let time = ui::seconds(start.elapsed());
+        lines.push(format!("tier  {:<6} {}   {time}", tier.name(), count.line()));
+        total.add(count);
+    }
+    for (name, reason) in &total.reasons {
+        println!("skipped  {name}: {reason}");
+    }
+    for line in lines {
+        println!("{line}");
+    }
+    println!("{}", total.line());
+    if total.failed > 0 {
+        bail!("{} of the tests failed", total.failed);
+    }
+    Ok(())
+}
+
+/// Runs one tier, passes on what cargo prints, and counts.
+fn run_tier(tier: Tier, full: bool) -> Result<Count> {
+    let mut command = tier.command();
+    command.env("OVERLAY_BIN", project::overlay(false)).stdout(Stdio::piped());
+    if full {
+        command.env("OVERLAY_TEST_FULL", "1");
+    }
+    let mut child = command.spawn().context("cannot start cargo")?;
+    let mut count = Count::default();
+    let mut stdout = BufReader::new(child.stdout.take().context("cargo has no stdout")?);
+    let mut line = Vec::new();
+    while stdout.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        print!("{text}");
+        count.read(text.trim_end());
+        line.clear();
+    }
+    let status = child.wait()?;
+    if !status.success() && count.failed == 0 {
+        // No test said so: the tier did not compile, or a test ended the whole process.
+        println!("tier  {}: cargo test ended with {status} before its tests did", tier.name());
+        count.failed += 1;
+    }
+    Ok(count)
+}

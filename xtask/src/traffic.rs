@@ -1,0 +1,153 @@
+//! The load of the lab: one TCP connection, as a stream or as 1-byte requests and responses.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    process, thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use serde_json::json;
+
+/// Bytes of one write; iperf3 takes as many.
+const CHUNK: usize = 128 * 1024;
+/// A server that nobody stopped stops itself.
+const SERVER_LIFE: Duration = Duration::from_secs(30);
+
+/// One end of a connection.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    end: End,
+    /// The CPU to stay on.
+    #[arg(long, global = true)]
+    cpu: Option<usize>,
+}
+
+/// Which end.
+#[derive(Debug, clap::Subcommand)]
+enum End {
+    /// Serve one connection; prints its port.
+    Serve {
+        /// Stream or rr.
+        kind: Kind,
+        /// The address to listen on.
+        address: IpAddr,
+    },
+    /// Load a server; prints a line of JSON.
+    Load {
+        /// Stream or rr.
+        kind: Kind,
+        /// The server.
+        server: SocketAddr,
+        /// How long, in milliseconds; at most a second, so that a real-time priority is not throttled.
+        #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        milliseconds: u64,
+    },
+}
+
+/// What goes over the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// As many bytes as go through.
+    Stream,
+    /// One byte to and fro.
+    Rr,
+}
+
+impl Kind {
+    /// The word on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Rr => "rr",
+        }
+    }
+}
+
+/// Runs one end.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if let Some(cpu) = options.cpu {
+        let mut set = CpuSet::new();
+        set.set(cpu);
+        sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPU {cpu}"))?;
+    }
+    match options.end {
+        End::Serve { kind, address } => serve(kind, address),
+        End::Load { kind, server, milliseconds } => {
+            let connection = TcpStream::connect(server).with_context(|| format!("cannot reach {server}"))?;
+            let window = Duration::from_millis(milliseconds);
+            let figures = match kind {
+                Kind::Stream => stream(connection, window),
+                Kind::Rr => request_response(connection, window),
+            };
+            println!("{}", figures.context("the connection broke")?);
+            Ok(())
+        }
+    }
+}
+
+fn serve(kind: Kind, address: IpAddr) -> Result<()> {
+    thread::spawn(|| {
+        thread::sleep(SERVER_LIFE);
+        process::exit(1);
+    });
+    let listener = TcpListener::bind((address, 0)).with_context(|| format!("cannot listen on {address}"))?;
+    println!("{}", listener.local_addr()?.port());
+    let (mut connection, _) = listener.accept()?;
+    match kind {
+        Kind::Stream => {
+            let (mut buffer, mut total) = (vec![0; CHUNK], 0_u64);
+            loop {
+                match connection.read(&mut buffer)? {
+                    0 => break,
+                    length => total += length as u64,
+                }
+            }
+            connection.write_all(&total.to_be_bytes())?;
+        }
+        Kind::Rr => {
+            connection.set_nodelay(true)?;
+            let mut byte = [0];
+            while connection.read(&mut byte)? == 1 {
+                connection.write_all(&byte)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What arrived, by the server's count, in the time until it said so.
+fn stream(mut connection: TcpStream, window: Duration) -> std::io::Result<serde_json::Value> {
+    let (chunk, start) = (vec![0; CHUNK], Instant::now());
+    while start.elapsed() < window {
+        connection.write_all(&chunk)?;
+    }
+    connection.shutdown(std::net::Shutdown::Write)?;
+    let mut total = [0; 8];
+    connection.read_exact(&mut total)?;
+    Ok(json!({"bytes": u64::from_be_bytes(total), "seconds": start.elapsed().as_secs_f64()}))
+}
+
+fn request_response(mut connection: TcpStream, window: Duration) -> std::io::Result<serde_json::Value> {
+    connection.set_nodelay(true)?;
+    let (mut byte, mut times, start) = ([0], Vec::new(), Instant::now());
+    let mut last = start;
+    while last - start < window {
+        connection.write_all(&byte)?;
+        connection.read_exact(&mut byte)?;
+        let now = Instant::now();
+        times.push(now - last);
+        last = now;
+    }
+    times.sort_unstable();
+    let micros = |part: usize| times.get(times.len() * part / 100).map(|time| time.as_secs_f64() * 1e6);
+    Ok(json!({
+        "transactions": times.len(),
+        "seconds": (last - start).as_secs_f64(),
+        "p50_us": micros(50),
+        "p99_us": micros(99),
+    }))
+}
