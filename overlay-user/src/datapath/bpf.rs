@@ -24,7 +24,7 @@ use crate::{
     tables::{Hook, Ifindex, NodeEntry, Tables},
 };
 
-pub use self::load::{TraceReader, uninstall};
+pub use self::load::{OBJECT, TraceReader, uninstall};
 
 /// `BPF_ANY`.
 const ANY: u64 = 0;

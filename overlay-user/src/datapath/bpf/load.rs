@@ -20,7 +20,7 @@ use super::{
 use crate::datapath::DatapathError;
 
 /// The kernel programs, as `build.rs` compiled them.
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay.o"));
+pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay.o"));
 
 /// A map that is pinned: its name, and the sizes of key and value in bytes and the entries it must have.
 struct Layout(&'static str, usize, usize, u32);
