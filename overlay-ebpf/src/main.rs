@@ -1,74 +1,19 @@
-//! The kernel programs of overlay: one entry point a hook, and the policy from result to verdict.
-//!
-//! A frame out: container veth, `from_container` (port, guards, ARP and ND, FDB), then either the peer's
-//! namespace, or encapsulation and the underlay device. A frame in: underlay device, `from_underlay` (outer
-//! headers, membership of the sender, FDB), decapsulation, the container's namespace. The programs parse, look
-//! up and act; they never learn.
+//! The entry points: one program a hook.
 #![no_std]
 #![no_main]
 
-mod decap;
-mod encap;
-mod from_container;
-mod from_underlay;
-mod helpers;
-mod inner;
-mod maps;
-mod neigh;
-mod packet;
-mod trace;
-
-use aya_ebpf::{bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC}, macros::classifier, programs::TcContext};
-use overlay_common::DropReason;
-
-/// What becomes of a frame that is not dropped.
-#[must_use]
-enum Verdict {
-    /// Not ours: the next program, or the host's stack, has it.
-    Pass,
-    /// On its way; the action of the redirect helper.
-    Redirected(i32),
-}
-
-/// A frame to be dropped, and what it is counted under.
-struct Drop {
-    /// VNI in host order; 0 where the network is not known.
-    vni: u32,
-    reason: DropReason,
-}
-
-impl Drop {
-    /// A drop before the frame's network is known.
-    const fn outside(reason: DropReason) -> Self {
-        Self { vni: 0, reason }
-    }
-}
+use aya_ebpf::{macros::classifier, programs::TcContext};
 
 /// Hook: TC ingress of the host side of an endpoint's veth.
 #[classifier]
-pub fn from_container(ctx: TcContext) -> i32 {
-    finish(&ctx, from_container::run(&ctx))
+fn from_container(ctx: TcContext) -> i32 {
+    overlay_ebpf::from_container(&ctx)
 }
 
 /// Hook: TC ingress of the underlay device.
 #[classifier]
-pub fn from_underlay(ctx: TcContext) -> i32 {
-    finish(&ctx, from_underlay::run(&ctx))
-}
-
-/// The policy: what is not ours passes, what is forwarded was redirected, everything else is dropped and counted.
-#[inline(always)]
-fn finish(ctx: &TcContext, result: Result<Verdict, Drop>) -> i32 {
-    trace::frame(ctx, &result);
-    match result {
-        // Not TC_ACT_OK: a later program on the same hook must see the frame too.
-        Ok(Verdict::Pass) => TC_ACT_UNSPEC,
-        Ok(Verdict::Redirected(action)) => action,
-        Err(Drop { vni, reason }) => {
-            maps::count_drop(vni, reason);
-            TC_ACT_SHOT
-        }
-    }
+fn from_underlay(ctx: TcContext) -> i32 {
+    overlay_ebpf::from_underlay(&ctx)
 }
 
 #[panic_handler]

@@ -23,7 +23,7 @@ use overlay_common::{
 };
 
 /// Length of an Ethernet header.
-pub(crate) const ETH: usize = Eth::LEN;
+pub const ETH: usize = Eth::LEN;
 
 /// Flags that leave segment sizes as they are (a segment must not grow by the header it loses) and keep what is
 /// known of checksums (a reset would cost a software checksum over the payload).
@@ -37,21 +37,50 @@ const CSUM_LEVEL_DEC: u64 = 2;
 
 /// The family of an inner frame, which decides how its memory may be moved.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
+pub enum Family {
+    /// IPv4.
     V4,
+    /// IPv6.
     V6,
     /// Not IP: `bpf_skb_adjust_room` refuses it on the way out, and the kernel must re-read its type on the way in.
     Other,
 }
 
 /// A frame, seen through its socket buffer.
-pub(crate) struct Packet<'a> {
+///
+/// A header is read before the frame is moved:
+///
+/// ```
+/// use overlay_common::{DropReason, header::Eth};
+/// use overlay_ebpf::packet::Packet;
+///
+/// fn sender(pkt: Packet<'_>) -> Result<Eth, DropReason> {
+///     let eth = *pkt.at::<Eth>(0)?;
+///     let _grown = pkt.grow_ip()?;
+///     Ok(eth)
+/// }
+/// ```
+///
+/// The same with a reference that outlives the move does not compile:
+///
+/// ```compile_fail,E0505
+/// use overlay_common::{DropReason, header::Eth};
+/// use overlay_ebpf::packet::Packet;
+///
+/// fn sender(pkt: Packet<'_>) -> Result<Eth, DropReason> {
+///     let eth = pkt.at::<Eth>(0)?;
+///     let _grown = pkt.grow_ip()?;
+///     Ok(*eth)
+/// }
+/// ```
+pub struct Packet<'a> {
     ctx: &'a TcContext,
 }
 
 impl<'a> Packet<'a> {
+    /// The frame that a program was called with.
     #[inline(always)]
-    pub(crate) const fn new(ctx: &'a TcContext) -> Self {
+    pub const fn new(ctx: &'a TcContext) -> Self {
         Self { ctx }
     }
 
@@ -62,7 +91,7 @@ impl<'a> Packet<'a> {
 
     /// The header at an offset; `Malformed` where the frame ends before it.
     #[inline(always)]
-    pub(crate) fn at<H: Header>(&self, offset: usize) -> Result<&H, DropReason> {
+    pub fn at<H: Header>(&self, offset: usize) -> Result<&H, DropReason> {
         let start = self.ctx.data() + offset;
         if start + H::LEN > self.ctx.data_end() {
             return Err(DropReason::Malformed);
@@ -74,7 +103,7 @@ impl<'a> Packet<'a> {
 
     /// The header at an offset, for writing.
     #[inline(always)]
-    pub(crate) fn at_mut<H: Header>(&mut self, offset: usize) -> Result<&mut H, DropReason> {
+    pub fn at_mut<H: Header>(&mut self, offset: usize) -> Result<&mut H, DropReason> {
         let start = self.ctx.data() + offset;
         if start + H::LEN > self.ctx.data_end() {
             return Err(DropReason::Malformed);
@@ -85,7 +114,7 @@ impl<'a> Packet<'a> {
 
     /// Makes the first `len` bytes readable; `Malformed` where the frame is shorter.
     #[inline(always)]
-    pub(crate) fn pull(self, len: usize) -> Result<Self, DropReason> {
+    pub fn pull(self, len: usize) -> Result<Self, DropReason> {
         if self.ctx.data() + len <= self.ctx.data_end() {
             return Ok(self);
         }
@@ -100,7 +129,7 @@ impl<'a> Packet<'a> {
     /// Opens room for an outer header in front of an inner frame, whose Ethernet header the caller has saved:
     /// afterwards the first 64 bytes (outer and inner Ethernet header) are to be written.
     #[inline(always)]
-    pub(crate) fn grow_ip(self) -> Result<Self, DropReason> {
+    pub fn grow_ip(self) -> Result<Self, DropReason> {
         let flags = (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH) as u64
             | INNER_ETHERNET
             | KEEP;
@@ -109,7 +138,7 @@ impl<'a> Packet<'a> {
 
     /// Opens room in front of an inner frame that is not IP: afterwards the first 50 bytes are to be written.
     #[inline(always)]
-    pub(crate) fn grow_other(self) -> Result<Self, DropReason> {
+    pub fn grow_other(self) -> Result<Self, DropReason> {
         // SAFETY: the context is the one the program was called with.
         match unsafe { bpf_skb_change_head(self.skb(), OVERHEAD_V4 as u32, 0) } {
             0 => Ok(self),
@@ -119,7 +148,7 @@ impl<'a> Packet<'a> {
 
     /// Takes `by` bytes out after the Ethernet header; the caller writes the inner one over it.
     #[inline(always)]
-    pub(crate) fn shrink(self, by: usize, inner: Family) -> Result<Self, DropReason> {
+    pub fn shrink(self, by: usize, inner: Family) -> Result<Self, DropReason> {
         let family = match inner {
             Family::V4 => BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
             Family::V6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
@@ -144,7 +173,7 @@ impl<'a> Packet<'a> {
 
     /// Makes the frame `len` bytes long.
     #[inline(always)]
-    pub(crate) fn resize(self, len: usize) -> Result<Self, DropReason> {
+    pub fn resize(self, len: usize) -> Result<Self, DropReason> {
         // SAFETY: the context is the one the program was called with.
         match unsafe { bpf_skb_change_tail(self.skb(), len as u32, 0) } {
             0 => Ok(self),
@@ -154,7 +183,7 @@ impl<'a> Packet<'a> {
 
     /// Writes two bytes that a transport checksum over the whole packet does not account for by itself.
     #[inline(always)]
-    pub(crate) fn store(self, offset: usize, bytes: [u8; 2]) -> Result<Self, DropReason> {
+    pub fn store(self, offset: usize, bytes: [u8; 2]) -> Result<Self, DropReason> {
         // SAFETY: the context is the one the program was called with; `bytes` is live and two bytes long.
         match unsafe { bpf_skb_store_bytes(self.skb(), offset as u32, bytes.as_ptr().cast(), 2, RECOMPUTE) } {
             0 => Ok(self),
@@ -164,34 +193,34 @@ impl<'a> Packet<'a> {
 
     /// Length of the frame in bytes, with its Ethernet header.
     #[inline(always)]
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.ctx.len() as usize
     }
 
     /// Payload bytes of each segment of a super-frame; 0 where the frame is none.
     #[inline(always)]
-    pub(crate) fn gso_size(&self) -> usize {
+    pub fn gso_size(&self) -> usize {
         // SAFETY: the context is readable for as long as the program runs.
         unsafe { (*self.skb()).gso_size as usize }
     }
 
     /// Interface index of the device the program is attached to.
     #[inline(always)]
-    pub(crate) fn ifindex(&self) -> u32 {
+    pub fn ifindex(&self) -> u32 {
         // SAFETY: as in `gso_size`.
         unsafe { (*self.skb()).ifindex }
     }
 
     /// Whether a VLAN tag was taken off the frame into the socket buffer (`skb_vlan_untag`).
     #[inline(always)]
-    pub(crate) fn has_vlan_tag(&self) -> bool {
+    pub fn has_vlan_tag(&self) -> bool {
         // SAFETY: as in `gso_size`.
         unsafe { (*self.skb()).vlan_present != 0 }
     }
 
     /// Whether the frame's destination MAC address is the device's own (`PACKET_HOST`).
     #[inline(always)]
-    pub(crate) fn is_for_host(&self) -> bool {
+    pub fn is_for_host(&self) -> bool {
         // SAFETY: as in `gso_size`.
         unsafe { (*self.skb()).pkt_type == 0 }
     }

@@ -38,7 +38,7 @@ type Shared = Arc<Mutex<Agent>>;
 
 /// Runs the agent until SIGTERM or SIGINT. What it installed stays, and goes on forwarding.
 pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
-    let config = Config::read(&paths.config)?;
+    let config = Config::load(&paths.config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(serve(paths, config))
 }
@@ -52,7 +52,9 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     let watch = Watch::start().context("cannot watch the network configuration")?;
     let mut source = FileSource::new(config.cluster.file.path.clone());
     let mut agent = Agent::open(paths, &config).await?;
-    if let Some(trace) = agent.take_trace() {
+    if config.trace.sample > 0
+        && let Some(trace) = agent.take_trace()
+    {
         tokio::spawn(trace.run());
     }
     agent.take_event(source.next().await).await;

@@ -9,6 +9,7 @@ use crate::{
     tables::{Ifindex, Tables},
 };
 
+pub mod bpf;
 pub mod fake;
 
 /// Something that holds tables and forwards by them.

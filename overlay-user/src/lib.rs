@@ -1,13 +1,22 @@
 //! The overlay node agent and its command line.
+//!
+//! `source` says what the cluster is, `state` what follows from it, `plan` what to change, `datapath` changes it in
+//! the kernel; `netlink` and `netns` are the edges to devices and containers, `api` and `cli` those to people.
 
+pub mod agent;
+pub mod api;
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod datapath;
 pub mod document;
 pub mod event;
+pub mod netlink;
+pub mod netns;
 pub mod plan;
 pub mod source;
 pub mod state;
 pub mod tables;
 mod text_file;
+pub mod uninstall;
 mod words;

@@ -8,7 +8,7 @@ use crate::{
         server::{Answer, Control, Refusal},
         types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Status, Table},
     },
-    cluster::{self, EndpointId},
+    cluster::EndpointId,
     netns::NamespaceFds,
 };
 
@@ -68,7 +68,7 @@ impl Control for Handle {
     }
 
     async fn network_create(&self, create: NetworkCreate) -> Answer<NetworkInfo> {
-        let block = cluster::network_block(&create.name, create.vni, &create.subnets, create.mtu, create.encrypted);
+        let block = report::network_block(&*self.0.lock().await, &create)?;
         Err(Refusal::conflict(format!(
             "engine \"file\" is read-only; to create the network, add this to the cluster file:\n\n{block}"
         )))

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use overlay_common::{ABI_VERSION, DropReason, Vni};
+use ipnet::IpNet;
+use overlay_common::{ABI_VERSION, DropReason, MacAddr, Vni};
 use serde_json::{Value, json};
 
 use super::core::Agent;
@@ -10,11 +11,11 @@ use crate::{
     api::{
         server::{Answer, Refusal},
         types::{
-            Counts, DropInfo, EndpointInfo, EndpointState, FdbRow, Health, NeighRow, NetworkInfo, NodeInfo,
+            Counts, DropInfo, EndpointInfo, EndpointState, FdbRow, Health, NeighRow, NetworkCreate, NetworkInfo, NodeInfo,
             NodeState, PortRow, Problem, Program, SourceStatus, Status, StatusNode, Table, VtepRow,
         },
     },
-    cluster::NodeKind,
+    cluster::{self, NodeKind},
     datapath::{Datapath as _, DatapathError},
     netlink::device_name,
     tables::{Fdb, Ifindex, Tables},
@@ -95,6 +96,25 @@ pub(super) fn networks(agent: &Agent) -> Vec<NetworkInfo> {
             encrypted: network.encrypted,
         })
         .collect()
+}
+
+/// The block of a cluster file that declares a network as wanted; without a VNI, the first free one is proposed.
+pub(super) fn network_block(agent: &Agent, wanted: &NetworkCreate) -> Answer<String> {
+    let taken: BTreeSet<u32> = networks(agent).into_iter().map(|network| network.vni).collect();
+    let free = || (1..=Vni::MAX).find(|vni| !taken.contains(vni)).unwrap_or_default();
+    let vni = Vni::new(wanted.vni.unwrap_or_else(free))
+        .map_err(|error| Refusal::invalid(format!("--vni: {error}; choose one in that range")))?;
+    if taken.contains(&vni.get()) {
+        let owner = network_name(agent, vni).unwrap_or_default();
+        return Err(Refusal::conflict(format!("--vni: VNI {vni} belongs to network {owner:?}; choose another")));
+    }
+    let read = |text: &String| {
+        text.parse::<IpNet>()
+            .map_err(|_| Refusal::invalid(format!("--subnet: {text:?} is no subnet; write it like 10.1.0.0/24")))
+    };
+    let subnets: Vec<IpNet> = wanted.subnets.iter().map(read).collect::<Answer<_>>()?;
+    let block = cluster::network_block(&wanted.name, vni, &subnets, wanted.mtu);
+    Ok(if wanted.encrypted { format!("{block}encrypted = true\n") } else { block })
 }
 
 pub(super) fn endpoints(agent: &Agent) -> Vec<EndpointInfo> {
@@ -178,12 +198,12 @@ pub(super) fn dump(agent: &mut Agent, table: Table) -> Answer<Value> {
 }
 
 fn fdb(agent: &Agent, tables: &Tables) -> Vec<FdbRow> {
-    let row = |(vni, mac): &(Vni, _), to: &Fdb| {
+    let row = |(vni, mac): &(Vni, MacAddr), to: &Fdb| {
         let (to, vtep, ifname) = match to {
             Fdb::Local { ifindex } => ("local", None, Some(name_of(*ifindex))),
             Fdb::Remote { vtep, .. } => ("remote", Some(vtep.to_string()), None),
         };
-        let mac = ToString::to_string::<overlay_common::MacAddr>(mac);
+        let mac = mac.to_string();
         FdbRow { network: network_name(agent, *vni), vni: vni.get(), mac, to: to.into(), vtep, ifname }
     };
     tables.fdb.iter().map(|(key, to)| row(key, to)).collect()

@@ -1,6 +1,7 @@
 //! The kernel's tables through BPF maps, and programs through tcx links; all pinned.
 
 mod codec;
+mod errors;
 mod hooks;
 mod load;
 
@@ -16,14 +17,14 @@ use overlay_common::{
     vxlan,
 };
 
-use self::hooks::Hooks;
+use self::{errors::{failed, full_or_failed, on_map, unsupported}, hooks::Hooks};
 use crate::{
     datapath::{Datapath, DatapathError, DropCount, ProgramInfo},
     plan::Op,
     tables::{Hook, Ifindex, NodeEntry, Tables},
 };
 
-pub use self::load::{TraceReader, uninstall};
+pub use self::load::{OBJECT, TraceReader, uninstall};
 
 /// `BPF_ANY`.
 const ANY: u64 = 0;
@@ -49,7 +50,7 @@ impl Bpf {
     /// Opens the pinned maps and links of a directory, makes those that are not there, and puts this version's
     /// programs at the links. `trace_sample`: one frame in this many is traced; 0 for none.
     pub fn open(pin_dir: &Path, trace_sample: u32) -> Result<Self, DatapathError> {
-        let hooks = Hooks::new(pin_dir).map_err(DatapathError::pins)?;
+        let hooks = Hooks::new(pin_dir).map_err(failed("use the pins"))?;
         let mut ebpf = load::load(pin_dir, trace_sample)?;
         let mut this = Self {
             config: load::map(&mut ebpf, "CONFIG")?,
@@ -81,7 +82,7 @@ impl Bpf {
     pub fn counters(&mut self) -> Result<BTreeMap<&'static str, u64>, DatapathError> {
         let mut counts = BTreeMap::new();
         for counter in Counter::ALL {
-            let values = self.counters.get(&(counter as u32), 0).map_err(DatapathError::map("COUNTERS"))?;
+            let values = self.counters.get(&(counter as u32), 0).map_err(on_map("COUNTERS"))?;
             counts.insert(counter.name(), sum(&values));
         }
         Ok(counts)
@@ -90,7 +91,7 @@ impl Bpf {
     fn read_places(&self) -> Result<BTreeMap<IpAddr, u32>, DatapathError> {
         let mut places = BTreeMap::new();
         for place in 0..MAX_VTEPS {
-            let vtep = self.vteps.get(&place, 0).map_err(DatapathError::map("VTEPS"))?;
+            let vtep = self.vteps.get(&place, 0).map_err(on_map("VTEPS"))?;
             if vtep != vxlan::Vtep::EMPTY {
                 places.insert(vtep.addr.to_ip(), place);
             }
@@ -99,11 +100,11 @@ impl Bpf {
     }
 
     fn node(&self) -> Result<Option<NodeEntry>, DatapathError> {
-        self.config.get(&0, 0).map(codec::node_back).map_err(DatapathError::map("CONFIG"))
+        self.config.get(&0, 0).map(codec::node_back).map_err(on_map("CONFIG"))
     }
 
     fn set_vtep(&mut self, addr: IpAddr, vtep: &crate::tables::Vtep) -> Result<(), DatapathError> {
-        let node = self.node()?.ok_or_else(|| DatapathError::Unsupported("a VTEP before the node itself".into()))?;
+        let node = self.node()?.ok_or_else(|| unsupported("a VTEP before the node itself"))?;
         let taken: std::collections::BTreeSet<_> = self.places.values().copied().collect();
         let place = match self.places.get(&addr) {
             Some(place) => *place,
@@ -111,7 +112,7 @@ impl Bpf {
             // that named it: no program still holds its number.
             None => (0..MAX_VTEPS).find(|place| !taken.contains(place)).ok_or(DatapathError::Full { map: "VTEPS" })?,
         };
-        self.vteps.set(place, codec::vtep(&node, addr, vtep)?, ANY).map_err(DatapathError::map("VTEPS"))?;
+        self.vteps.set(place, codec::vtep(&node, addr, vtep)?, ANY).map_err(on_map("VTEPS"))?;
         self.places.insert(addr, place);
         let known = MemberKey::new(0, addr.into());
         put(&mut self.members, "MEMBERS", known, map::Member { flags: 0 })
@@ -120,7 +121,7 @@ impl Bpf {
     fn delete_vtep(&mut self, addr: IpAddr) -> Result<(), DatapathError> {
         remove(&mut self.members, "MEMBERS", MemberKey::new(0, addr.into()))?;
         if let Some(place) = self.places.remove(&addr) {
-            self.vteps.set(place, vxlan::Vtep::EMPTY, ANY).map_err(DatapathError::map("VTEPS"))?;
+            self.vteps.set(place, vxlan::Vtep::EMPTY, ANY).map_err(on_map("VTEPS"))?;
         }
         Ok(())
     }
@@ -136,7 +137,7 @@ impl Bpf {
     }
 
     fn add_member(&mut self, vni: Vni, vtep: IpAddr) -> Result<(), DatapathError> {
-        let net = self.nets.get(&vni.get(), 0).map_err(DatapathError::map("NETS"))?;
+        let net = self.nets.get(&vni.get(), 0).map_err(on_map("NETS"))?;
         put(&mut self.members, "MEMBERS", MemberKey::new(vni.get(), vtep.into()), codec::member(net))
     }
 
@@ -157,7 +158,7 @@ impl Datapath for Bpf {
         let addrs: BTreeMap<u32, IpAddr> = self.places.iter().map(|(addr, place)| (*place, *addr)).collect();
         let mut tables = Tables { node: self.node()?, ..Tables::default() };
         for (addr, place) in &self.places {
-            let vtep = self.vteps.get(place, 0).map_err(DatapathError::map("VTEPS"))?;
+            let vtep = self.vteps.get(place, 0).map_err(on_map("VTEPS"))?;
             tables.vteps.insert(*addr, codec::vtep_back(&vtep));
         }
         for (vni, net) in entries(&self.nets, "NETS")? {
@@ -182,7 +183,7 @@ impl Datapath for Bpf {
 
     fn apply(&mut self, op: &Op) -> Result<(), DatapathError> {
         match op {
-            Op::SetNode(node) => self.config.set(0, codec::node(node), ANY).map_err(DatapathError::map("CONFIG")),
+            Op::SetNode(node) => self.config.set(0, codec::node(node), ANY).map_err(on_map("CONFIG")),
             Op::SetNet(vni, net) => self.set_net(*vni, codec::net(net)),
             Op::DelNet(vni) => self.delete_net(*vni),
             Op::SetVtep(addr, vtep) => self.set_vtep(*addr, vtep),
@@ -191,15 +192,15 @@ impl Datapath for Bpf {
             Op::DelMember(vni, vtep) => {
                 remove(&mut self.members, "MEMBERS", MemberKey::new(vni.get(), (*vtep).into()))
             }
-            Op::SetNeigh((vni, ip), mac) => {
+            Op::SetNeigh(vni, ip, mac) => {
                 put(&mut self.neigh, "NEIGH", NeighKey::new(vni.get(), (*ip).into()), Neigh::new(*mac))
             }
-            Op::DelNeigh((vni, ip)) => remove(&mut self.neigh, "NEIGH", NeighKey::new(vni.get(), (*ip).into())),
-            Op::SetFdb((vni, mac), fdb) => {
+            Op::DelNeigh(vni, ip) => remove(&mut self.neigh, "NEIGH", NeighKey::new(vni.get(), (*ip).into())),
+            Op::SetFdb(vni, mac, fdb) => {
                 let value = codec::fdb(fdb, |vtep| self.places.get(&vtep).copied())?;
                 put(&mut self.fdb, "FDB", FdbKey::new(vni.get(), *mac), value)
             }
-            Op::DelFdb((vni, mac)) => remove(&mut self.fdb, "FDB", FdbKey::new(vni.get(), *mac)),
+            Op::DelFdb(vni, mac) => remove(&mut self.fdb, "FDB", FdbKey::new(vni.get(), *mac)),
             Op::SetPort(ifindex, port) => put(&mut self.ports, "PORTS", ifindex.0, codec::port(port)?),
             Op::DelPort(ifindex) => remove(&mut self.ports, "PORTS", ifindex.0),
             Op::Attach(hook) => self.hooks.attach(&mut self.ebpf, *hook),
@@ -210,7 +211,7 @@ impl Datapath for Bpf {
     fn drops(&mut self) -> Result<Vec<DropCount>, DatapathError> {
         let mut counts = Vec::new();
         for entry in self.drops.iter() {
-            let (key, values) = entry.map_err(DatapathError::map("DROPS"))?;
+            let (key, values) = entry.map_err(on_map("DROPS"))?;
             // A number of another version's programs has no name here.
             let Some(reason) = DropReason::from_index(key.reason) else { continue };
             counts.push(DropCount { reason: reason.name(), vni: Vni::new(key.vni).ok(), count: sum(&values) });
@@ -224,7 +225,7 @@ impl Datapath for Bpf {
             name: program.name().into(),
             id,
             device: ifindex,
-            hook: "tcx ingress".into(),
+            hook: "tcx ingress",
         }).collect())
     }
 }
@@ -235,11 +236,11 @@ fn sum(values: &PerCpuValues<u64>) -> u64 {
 
 /// All entries of a map. An entry changed meanwhile may be missing or twice; the next reading has it.
 fn entries<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>, name: &'static str) -> Result<Vec<(K, V)>, DatapathError> {
-    map.iter().collect::<Result<_, _>>().map_err(DatapathError::map(name))
+    map.iter().collect::<Result<_, _>>().map_err(on_map(name))
 }
 
 fn put<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>, name: &'static str, key: impl Borrow<K>, value: V) -> Result<(), DatapathError> {
-    map.insert(key, value, ANY).map_err(DatapathError::map(name))
+    map.insert(key, value, ANY).map_err(full_or_failed(name))
 }
 
 fn remove<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>, name: &'static str, key: impl Borrow<K>) -> Result<(), DatapathError> {
@@ -251,6 +252,6 @@ fn absent_is_done(name: &'static str, result: Result<(), MapError>) -> Result<()
     match result {
         Err(MapError::KeyNotFound) | Ok(()) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(DatapathError::map(name)(error)),
+        Err(error) => Err(on_map(name)(error)),
     }
 }

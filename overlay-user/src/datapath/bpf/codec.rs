@@ -9,6 +9,7 @@ use overlay_common::{
     vxlan,
 };
 
+use super::errors::unsupported;
 use crate::{
     datapath::DatapathError,
     event::NextHop,
@@ -44,7 +45,7 @@ pub(super) fn member(net: map::Net) -> map::Member {
 /// A VTEP's template. IPv4 only: the configuration refuses other underlays.
 pub(super) fn vtep(node: &NodeEntry, addr: IpAddr, vtep: &Vtep) -> Result<vxlan::Vtep, DatapathError> {
     let (IpAddr::V4(local), IpAddr::V4(remote)) = (node.vtep, addr) else {
-        return Err(DatapathError::Unsupported(format!("VTEP {addr}: this version's underlay is IPv4")));
+        return Err(unsupported(&format!("VTEP {addr}: this version's underlay is IPv4")));
     };
     let route = match vtep.next_hop {
         Some(NextHop { ifindex, via: IpAddr::V4(next_hop), mac, source_mac }) => {
@@ -67,7 +68,7 @@ pub(super) fn port(port: &Port) -> Result<map::Port, DatapathError> {
     let ra = if port.allow_ra { map::Port::ALLOW_RA } else { 0 };
     let dhcp = if port.allow_dhcp_server { map::Port::ALLOW_DHCP_SERVER } else { 0 };
     map::Port::new(port.vni, &port.macs, &prefixes, ra | dhcp)
-        .ok_or_else(|| DatapathError::Unsupported("a port with more MAC addresses or prefixes than a port holds".into()))
+        .ok_or_else(|| unsupported("a port with more MAC addresses or prefixes than a port holds"))
 }
 
 /// What a port's value says; none where its VNI is none, which only a stray hand can have written.
@@ -88,7 +89,7 @@ pub(super) fn fdb(fdb: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<ma
         Fdb::Local { ifindex } => Ok(map::Fdb::local(ifindex.0)),
         Fdb::Remote { vtep, encrypted } => {
             let place = place(vtep)
-                .ok_or_else(|| DatapathError::Unsupported(format!("an endpoint behind VTEP {vtep}, which is not installed")))?;
+                .ok_or_else(|| unsupported(&format!("an endpoint behind VTEP {vtep}, which is not installed")))?;
             Ok(map::Fdb::remote(place, if encrypted { map::Fdb::ENCRYPTED } else { 0 }))
         }
     }

@@ -15,6 +15,7 @@ use aya::{
     },
 };
 
+use super::errors::{attach, failed, unsupported};
 use crate::{
     datapath::DatapathError,
     netlink::{device_index, device_name},
@@ -40,8 +41,8 @@ impl Hooks {
     /// another of the same name, is removed.
     pub(super) fn installed(&self) -> Result<BTreeMap<Hook, u32>, DatapathError> {
         let mut hooks = BTreeMap::new();
-        for entry in fs::read_dir(&self.dir).map_err(DatapathError::pins)? {
-            let path = entry.map_err(DatapathError::pins)?.path();
+        for entry in fs::read_dir(&self.dir).map_err(failed("use the pinned links"))? {
+            let path = entry.map_err(failed("use the pinned links"))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let Some((program, device)) = name.split_once('@') else { continue };
             let Some(program) = PROGRAMS.into_iter().find(|known| known.name() == program) else { continue };
@@ -49,7 +50,7 @@ impl Hooks {
                 Some((ifindex, id)) => {
                     hooks.insert(Hook { program, ifindex }, id);
                 }
-                None => fs::remove_file(&path).map_err(DatapathError::pins)?,
+                None => fs::remove_file(&path).map_err(failed("use the pinned links"))?,
             }
         }
         Ok(hooks)
@@ -66,38 +67,38 @@ impl Hooks {
 
     /// Attaches a program, or swaps the program of a link that is there.
     pub(super) fn attach(&self, ebpf: &mut Ebpf, hook: Hook) -> Result<(), DatapathError> {
-        let device = device_name(hook.ifindex).ok_or(DatapathError::NoDevice(hook.ifindex))?;
+        let device = device_name(hook.ifindex).ok_or(DatapathError::DeviceGone { ifindex: hook.ifindex })?;
         let path = self.path(hook.program, &device);
         let program = program(ebpf, hook.program)?;
         if let Ok(pinned) = PinnedLink::from_pin(&path) {
-            let link = SchedClassifierLink::try_from(FdLink::from(pinned)).map_err(DatapathError::attach(hook))?;
+            let link = SchedClassifierLink::try_from(FdLink::from(pinned)).map_err(attach(hook))?;
             if let Ok(id) = program.attach_to_link(link) {
                 // Dropping the link closes it; the pin keeps it.
-                drop(program.take_link(id).map_err(DatapathError::attach(hook))?);
+                drop(program.take_link(id).map_err(attach(hook))?);
                 return Ok(());
             }
             // A link whose device was deleted cannot be updated (ENOLINK): a new one takes its place.
-            fs::remove_file(&path).map_err(DatapathError::pins)?;
+            fs::remove_file(&path).map_err(failed("use the pinned links"))?;
         }
         let options = TcAttachOptions::TcxOrder(LinkOrder::default());
         let id = program
             .attach_with_options(&device, TcAttachType::Ingress, options)
-            .map_err(DatapathError::attach(hook))?;
-        let link = program.take_link(id).map_err(DatapathError::attach(hook))?;
-        let link = FdLink::try_from(link).map_err(DatapathError::attach(hook))?;
-        link.pin(&path).map_err(DatapathError::attach(hook))?;
+            .map_err(attach(hook))?;
+        let link = program.take_link(id).map_err(attach(hook))?;
+        let link = FdLink::try_from(link).map_err(attach(hook))?;
+        link.pin(&path).map_err(attach(hook))?;
         Ok(())
     }
 
     /// Detaches a program. A device that is gone took its link with it.
     pub(super) fn detach(&self, hook: Hook) -> Result<(), DatapathError> {
-        for entry in fs::read_dir(&self.dir).map_err(DatapathError::pins)? {
-            let path = entry.map_err(DatapathError::pins)?.path();
+        for entry in fs::read_dir(&self.dir).map_err(failed("use the pinned links"))? {
+            let path = entry.map_err(failed("use the pinned links"))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let ours = name.strip_prefix(hook.program.name()).and_then(|rest| rest.strip_prefix('@'));
             let Some(device) = ours else { continue };
             if device_index(device).is_none_or(|index| index == hook.ifindex) {
-                fs::remove_file(&path).map_err(DatapathError::pins)?;
+                fs::remove_file(&path).map_err(failed("use the pinned links"))?;
             }
         }
         Ok(())
@@ -112,5 +113,5 @@ impl Hooks {
 pub(super) fn program(ebpf: &mut Ebpf, program: Program) -> Result<&mut SchedClassifier, DatapathError> {
     ebpf.program_mut(program.name())
         .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| DatapathError::Unsupported(format!("an object without program {}", program.name())))
+        .ok_or_else(|| unsupported(&format!("an object without program {}", program.name())))
 }

@@ -1,6 +1,6 @@
 //! The object: its maps and programs, loaded and pinned.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, time::Duration};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
@@ -13,13 +13,14 @@ use overlay_common::{
     },
     vxlan,
 };
-use tokio::io::{Interest, unix::AsyncFd};
-
-use super::hooks::{self, PROGRAMS};
+use super::{
+    errors::{failed, foreign, refused_by_kernel, unsupported},
+    hooks::{self, PROGRAMS},
+};
 use crate::datapath::DatapathError;
 
 /// The kernel programs, as `build.rs` compiled them.
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay.o"));
+pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay.o"));
 
 /// A map that is pinned: its name, and the sizes of key and value in bytes and the entries it must have.
 struct Layout(&'static str, usize, usize, u32);
@@ -40,7 +41,7 @@ const LAYOUTS: [Layout; 9] = [
 pub(super) fn load(pin_dir: &Path, trace_sample: u32) -> Result<Ebpf, DatapathError> {
     let (maps, progs) = (pin_dir.join("maps"), pin_dir.join("progs"));
     for dir in [&maps, &progs] {
-        fs::create_dir_all(dir).map_err(DatapathError::pins)?;
+        fs::create_dir_all(dir).map_err(failed("use the pin directory"))?;
     }
     let mut loader = EbpfLoader::new();
     for layout in &LAYOUTS {
@@ -48,14 +49,14 @@ pub(super) fn load(pin_dir: &Path, trace_sample: u32) -> Result<Ebpf, DatapathEr
         loader.map_pin_path(layout.0, maps.join(layout.0));
     }
     loader.override_global("TRACE_SAMPLE", &trace_sample, true);
-    let mut ebpf = loader.load(OBJECT).map_err(|error| DatapathError::Load(one_line(&error)))?;
+    let mut ebpf = loader.load(OBJECT).map_err(|error| refused_by_kernel(&error))?;
     for program in PROGRAMS {
         let pin = progs.join(program.name());
         let loaded = hooks::program(&mut ebpf, program)?;
-        loaded.load().map_err(|error| DatapathError::Load(one_line(&error)))?;
+        loaded.load().map_err(|error| refused_by_kernel(&error))?;
         match fs::remove_file(&pin) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(DatapathError::pins(error)),
-            _ => loaded.pin(&pin).map_err(|error| DatapathError::Load(one_line(&error)))?,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("use the pin directory")(error)),
+            _ => loaded.pin(&pin).map_err(|error| refused_by_kernel(&error))?,
         }
     }
     Ok(ebpf)
@@ -67,11 +68,11 @@ fn check(maps: &Path, &Layout(name, key, value, entries): &Layout) -> Result<(),
     if !pin.exists() {
         return Ok(());
     }
-    let found = MapInfo::from_pin(&pin).map_err(|_| DatapathError::Foreign(pin.clone()))?;
+    let found = MapInfo::from_pin(&pin).map_err(|_| foreign(&pin))?;
     if (found.key_size() as usize, found.value_size() as usize, found.max_entries()) == (key, value, entries) {
         Ok(())
     } else {
-        Err(DatapathError::Foreign(pin))
+        Err(foreign(&pin))
     }
 }
 
@@ -79,21 +80,7 @@ fn check(maps: &Path, &Layout(name, key, value, entries): &Layout) -> Result<(),
 pub(super) fn map<T: TryFrom<Map>>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, DatapathError> {
     ebpf.take_map(name)
         .and_then(|map| T::try_from(map).ok())
-        .ok_or_else(|| DatapathError::Unsupported(format!("an object without map {name}")))
-}
-
-/// An error with its causes on one line. The verifier's log, of thousands of lines, goes to the debug log.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    tracing::debug!("{text}");
-    text.lines().next().unwrap_or_default().into()
+        .ok_or_else(|| unsupported(&format!("an object without map {name}")))
 }
 
 /// Removes all pins below a directory, and with the last pin of a link the program from its device.
@@ -112,19 +99,20 @@ pub fn uninstall(pin_dir: &Path) -> io::Result<()> {
 }
 
 /// Reads what traced programs log, and hands it to the log.
-pub struct TraceReader(AsyncFd<EbpfLogger<&'static dyn log::Log>>);
+pub struct TraceReader(EbpfLogger<&'static dyn log::Log>);
 
 impl TraceReader {
     pub(super) fn new(ebpf: &mut Ebpf) -> Option<Self> {
-        let logger = EbpfLogger::init(ebpf).ok()?;
-        AsyncFd::with_interest(logger, Interest::READABLE).ok().map(Self)
+        EbpfLogger::init(ebpf).ok().map(Self)
     }
 
     /// Reads for as long as the agent runs.
     pub async fn run(mut self) {
-        while let Ok(mut guard) = self.0.readable_mut().await {
-            guard.get_inner_mut().flush();
-            guard.clear_ready();
+        // By the clock: a sampled trace is looked at by people, and the ring holds hundreds of records.
+        let mut tick = tokio::time::interval(Duration::from_millis(100));
+        loop {
+            tick.tick().await;
+            self.0.flush();
         }
     }
 }

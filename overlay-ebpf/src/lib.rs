@@ -1,0 +1,74 @@
+//! The kernel programs of overlay: what each hook does, and the policy from result to verdict.
+//!
+//! A frame out: container veth, `from_container` (port, guards, ARP and ND, FDB), then either the peer's
+//! namespace, or encapsulation and the underlay device. A frame in: underlay device, `from_underlay` (outer
+//! headers, membership of the sender, FDB), decapsulation, the container's namespace. The programs parse, look
+//! up and act; they never learn.
+#![no_std]
+
+mod decap;
+mod encap;
+mod from_container;
+mod from_underlay;
+mod helpers;
+mod inner;
+mod maps;
+mod neigh;
+pub mod packet;
+mod trace;
+
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    programs::TcContext,
+};
+use overlay_common::DropReason;
+
+/// What becomes of a frame that is not dropped.
+#[must_use]
+enum Verdict {
+    /// Not ours: the next program, or the host's stack, has it.
+    Pass,
+    /// On its way; the action of the redirect helper.
+    Redirected(i32),
+}
+
+/// A frame to be dropped, and what it is counted under.
+struct Drop {
+    /// VNI in host order; 0 where the network is not known.
+    vni: u32,
+    reason: DropReason,
+}
+
+impl Drop {
+    /// A drop before the frame's network is known.
+    const fn outside(reason: DropReason) -> Self {
+        Self { vni: 0, reason }
+    }
+}
+
+/// A frame from a container: TC ingress of the host side of an endpoint's veth.
+#[inline(always)]
+pub fn from_container(ctx: &TcContext) -> i32 {
+    finish(ctx, from_container::run(ctx))
+}
+
+/// A frame from the underlay: TC ingress of the underlay device.
+#[inline(always)]
+pub fn from_underlay(ctx: &TcContext) -> i32 {
+    finish(ctx, from_underlay::run(ctx))
+}
+
+/// The policy: what is not ours passes, what is forwarded was redirected, everything else is dropped and counted.
+#[inline(always)]
+fn finish(ctx: &TcContext, result: Result<Verdict, Drop>) -> i32 {
+    trace::frame(ctx, &result);
+    match result {
+        // Not TC_ACT_OK: a later program on the same hook must see the frame too.
+        Ok(Verdict::Pass) => TC_ACT_UNSPEC,
+        Ok(Verdict::Redirected(action)) => action,
+        Err(Drop { vni, reason }) => {
+            maps::count_drop(vni, reason);
+            TC_ACT_SHOT
+        }
+    }
+}

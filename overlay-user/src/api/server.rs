@@ -1,0 +1,170 @@
+//! The server of the API: what the agent answers, and how clients are kept from holding it up.
+
+use super::{
+    fdstream::{FdStream, ReceivedFds},
+    handlers,
+    socket::ApiSocket,
+    types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Status, Table},
+};
+use crate::netns::NamespaceFds;
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
+use std::{future::Future, io, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+
+/// How many clients are served at once; others wait.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long a connection may live: longer than any request takes.
+const LIFETIME: Duration = Duration::from_secs(30);
+
+/// How long open connections may take to end once the agent stops.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Why the agent does not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The HTTP status: 400, 404, 409, 500 or 503.
+    pub status: u16,
+    /// What is wrong and what to do, in one sentence.
+    pub message: String,
+}
+
+impl Refusal {
+    /// The request is wrong in itself.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self { status: 400, message: message.into() }
+    }
+
+    /// There is no such thing.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self { status: 404, message: message.into() }
+    }
+
+    /// It does not fit the present state.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self { status: 409, message: message.into() }
+    }
+
+    /// It went wrong.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { status: 500, message: message.into() }
+    }
+
+    /// It is not possible yet.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { status: 503, message: message.into() }
+    }
+}
+
+/// The answer to a request.
+pub type Answer<T> = Result<T, Refusal>;
+
+/// What the agent answers.
+///
+/// A handler may be dropped at any await, when its client goes away; what must be done as a whole belongs into
+/// a task of its own.
+pub trait Control: Clone + Send + Sync + 'static {
+    /// How the node is.
+    fn status(&self) -> impl Future<Output = Answer<Status>> + Send;
+    /// All networks.
+    fn networks(&self) -> impl Future<Output = Answer<Vec<NetworkInfo>>> + Send;
+    /// One network.
+    fn network(&self, name: String) -> impl Future<Output = Answer<NetworkInfo>> + Send;
+    /// Creates a network.
+    fn network_create(&self, create: NetworkCreate) -> impl Future<Output = Answer<NetworkInfo>> + Send;
+    /// Deletes a network.
+    fn network_delete(&self, name: String) -> impl Future<Output = Answer<()>> + Send;
+    /// All endpoints.
+    fn endpoints(&self) -> impl Future<Output = Answer<Vec<EndpointInfo>>> + Send;
+    /// One endpoint.
+    fn endpoint(&self, id: String) -> impl Future<Output = Answer<EndpointInfo>> + Send;
+    /// Attaches a container; answers when the endpoint can send and receive.
+    fn endpoint_add(
+        &self,
+        add: EndpointAdd,
+        namespace: NamespaceFds,
+    ) -> impl Future<Output = Answer<EndpointInfo>> + Send;
+    /// Detaches a container.
+    fn endpoint_delete(&self, id: String) -> impl Future<Output = Answer<()>> + Send;
+    /// All nodes.
+    fn nodes(&self) -> impl Future<Output = Answer<Vec<NodeInfo>>> + Send;
+    /// All drop counters, also those at zero.
+    fn drops(&self) -> impl Future<Output = Answer<Vec<DropInfo>>> + Send;
+    /// The rows of a table as the kernel holds it.
+    fn dump(&self, table: Table) -> impl Future<Output = Answer<serde_json::Value>> + Send;
+}
+
+/// Serves `control` on `socket` until `shutdown` is done.
+pub async fn serve<C: Control>(
+    socket: ApiSocket,
+    control: C,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve_with(socket, control, shutdown, LIFETIME).await
+}
+
+pub(super) async fn serve_with<C: Control>(
+    socket: ApiSocket,
+    control: C,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    lifetime: Duration,
+) -> io::Result<()> {
+    let listener = FdListener { socket, lifetime, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
+    let service = handlers::router(control).into_make_service_with_connect_info::<ReceivedFds>();
+    let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        shutdown.await;
+        // Fails only when nobody serves any more.
+        let _nobody = stop.send(true);
+    });
+    tokio::select! {
+        result = serving.into_future() => result,
+        () = async {
+            if stopped.wait_for(|stopped| *stopped).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(GRACE).await;
+        } => Ok(()),
+    }
+}
+
+struct FdListener {
+    socket: ApiSocket,
+    lifetime: Duration,
+    places: Arc<Semaphore>,
+}
+
+impl Listener for FdListener {
+    type Io = FdStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (FdStream, ()) {
+        loop {
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+                // Never: the semaphore is not closed.
+                return std::future::pending().await;
+            };
+            match self.socket.listener.accept().await {
+                Ok((stream, _)) => return (FdStream::new(stream, self.lifetime, place), ()),
+                Err(error) => {
+                    // Out of descriptors or memory: connections that end give some back.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Connected<IncomingStream<'_, FdListener>> for ReceivedFds {
+    fn connect_info(stream: IncomingStream<'_, FdListener>) -> Self {
+        stream.io().fds()
+    }
+}

@@ -1,0 +1,257 @@
+//! What travels over the API. Keys are stable; more may be added.
+
+mod dump;
+
+pub use dump::{FdbRow, NeighRow, PortRow, Table, VtepRow};
+
+use serde::{Deserialize, Serialize};
+
+/// Whether the node does all that it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It does.
+    Healthy,
+    /// `problems` says what is wrong.
+    Degraded,
+}
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether the node does all that it should.
+    pub state: Health,
+    /// The node.
+    pub node: StatusNode,
+    /// What is wrong, and what to do.
+    pub problems: Vec<Problem>,
+    /// The programs in the kernel.
+    pub programs: Vec<Program>,
+    /// How often the tables in the kernel were compared with what they should hold.
+    pub audit: Audit,
+    /// Where the cluster comes from.
+    pub source: SourceStatus,
+    /// How much there is of everything.
+    pub counts: Counts,
+    /// The version of the agent.
+    pub version: String,
+    /// The version of the ABI between the agent and the kernel programs.
+    pub abi: u32,
+}
+
+/// The node in a status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusNode {
+    /// Its name.
+    pub name: String,
+    /// The address of its VTEP, once it is known.
+    pub vtep: Option<String>,
+    /// The name of the underlay device, once it is known.
+    pub underlay: Option<String>,
+    /// The MTU of its endpoints, once it is known.
+    pub mtu: Option<u16>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A short name for machines.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// A program in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// The kernel's number of it.
+    pub id: u32,
+    /// The device it is attached to.
+    pub device: String,
+    /// The hook, such as `tcx ingress`.
+    pub hook: String,
+}
+
+/// The audit of the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// How often it ran.
+    pub runs: u64,
+    /// How many entries it repaired.
+    pub repaired: u64,
+    /// When it last ran, in seconds since 1970 (UTC).
+    pub last: Option<u64>,
+}
+
+/// Where the cluster comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its name.
+    pub engine: String,
+    /// Whether its last content was good. If not, the last good one holds.
+    pub ok: bool,
+    /// What was wrong.
+    pub error: Option<String>,
+    /// In which line, from 1.
+    pub line: Option<usize>,
+    /// In which column, from 1.
+    pub column: Option<usize>,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Nodes, with this one.
+    pub nodes: usize,
+    /// Networks.
+    pub networks: usize,
+    /// Endpoints of all nodes.
+    pub endpoints: usize,
+    /// Endpoints that are attached on this node.
+    pub ports: usize,
+}
+
+/// A network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkInfo {
+    /// Its name.
+    pub name: String,
+    /// Its VXLAN network identifier.
+    pub vni: u32,
+    /// Its subnets.
+    pub subnets: Vec<String>,
+    /// The MTU of its endpoints, once it is known.
+    pub mtu: Option<u16>,
+    /// Whether its frames are encrypted between nodes.
+    pub encrypted: bool,
+}
+
+/// `POST /v1/networks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkCreate {
+    /// Its name.
+    pub name: String,
+    /// Its VXLAN network identifier; without one the agent chooses.
+    #[serde(default)]
+    pub vni: Option<u32>,
+    /// Its subnets.
+    #[serde(default)]
+    pub subnets: Vec<String>,
+    /// The MTU of its endpoints.
+    #[serde(default)]
+    pub mtu: Option<u16>,
+    /// Whether its frames are encrypted between nodes.
+    #[serde(default)]
+    pub encrypted: bool,
+}
+
+/// How far an endpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointState {
+    /// Attached on this node.
+    Ready,
+    /// Of this node, but no container is attached.
+    Unbound,
+    /// Of another node.
+    Remote,
+}
+
+/// An endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointInfo {
+    /// Its identifier.
+    pub id: String,
+    /// Its network.
+    pub network: String,
+    /// Its node.
+    pub node: String,
+    /// The name of its interface in the container, while it is attached here.
+    pub ifname: Option<String>,
+    /// Its MAC address.
+    pub mac: String,
+    /// Its addresses.
+    pub ips: Vec<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether it is of this node.
+    pub local: bool,
+    /// How far it is.
+    pub state: EndpointState,
+    /// The path of the container's network namespace, while it is attached here.
+    #[serde(default)]
+    pub netns: Option<String>,
+    /// The name of the veth on the host, while it is attached here.
+    #[serde(default)]
+    pub host_ifname: Option<String>,
+}
+
+/// `POST /v1/endpoints`. An rtnetlink socket of the namespace and the namespace come as descriptors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointAdd {
+    /// The network.
+    pub network: String,
+    /// The name of the interface in the container.
+    pub ifname: String,
+    /// The addresses, with or without length.
+    #[serde(default)]
+    pub ips: Vec<String>,
+    /// The MAC address.
+    #[serde(default)]
+    pub mac: Option<String>,
+    /// The name of the endpoint.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The path of the namespace, to show and to open it again.
+    pub netns: String,
+}
+
+/// How a node is seen from this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// It is this node.
+    #[serde(rename = "self")]
+    This,
+    /// It has a route and a next hop.
+    Known,
+    /// There is no route to it, or its next hop does not answer.
+    Unroutable,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Its name.
+    pub name: String,
+    /// The address of its VTEP.
+    pub vtep: String,
+    /// `agent` or `external`.
+    pub kind: String,
+    /// How it is seen from this node.
+    pub state: NodeState,
+}
+
+/// A drop counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropInfo {
+    /// Why frames were dropped.
+    pub reason: String,
+    /// Of which network, where that is known.
+    pub network: Option<String>,
+    /// How many frames.
+    pub count: u64,
+}
+
+/// What every refusal carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What is wrong and what to do, in one sentence.
+    pub error: String,
+}

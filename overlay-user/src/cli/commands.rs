@@ -1,0 +1,156 @@
+//! The commands that ask the agent.
+
+use super::{
+    args::{Command, Drops, Dump, Endpoint, EndpointAdd, Named, Network, NetworkCreate, Node, Output, Paths},
+    output, status,
+};
+use crate::{
+    api::{
+        client::{ATTACH_TIMEOUT, Client, TIMEOUT, segment},
+        socket_path,
+        types::{self, DropInfo, EndpointInfo, Health, NetworkInfo, NodeInfo, Status, Table},
+    },
+    netns,
+};
+use anyhow::Context as _;
+use clap::ValueEnum as _;
+use std::{future::Future, path, process::ExitCode};
+
+/// Runs `work` to its end on this thread.
+fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    runtime.block_on(work)
+}
+
+fn client(paths: &Paths) -> Client {
+    Client::new(socket_path(&paths.run_dir))
+}
+
+/// `overlay status`: what to print, and the exit code.
+pub(super) fn status(paths: &Paths, output: Output) -> anyhow::Result<(String, ExitCode)> {
+    let status: Status = wait(async { Ok(client(paths).get("/v1/status").await?) })?;
+    let code = match status.state {
+        Health::Healthy => ExitCode::SUCCESS,
+        Health::Degraded => ExitCode::from(super::FAILED),
+    };
+    Ok((output::render(output, &status, status::screen)?, code))
+}
+
+/// Runs any other command that asks the agent; gives what to print.
+pub(super) fn run(paths: &Paths, command: &Command) -> anyhow::Result<String> {
+    let client = client(paths);
+    wait(async {
+        match command {
+            Command::Network(command) => network(&client, command).await,
+            Command::Endpoint(command) => endpoint(&client, command).await,
+            Command::Node(Node::List(output)) => {
+                let nodes: Vec<NodeInfo> = client.get("/v1/nodes").await?;
+                output::render(*output, &nodes, |nodes| output::nodes(nodes))
+            }
+            Command::Drops(args) => drops(&client, args).await,
+            Command::Dump(args) => dump(&client, args).await,
+            Command::Agent
+            | Command::Status(_)
+            | Command::Uninstall
+            | Command::Completion { .. }
+            | Command::NetnsHelper { .. } => unreachable!("dispatched before"),
+        }
+    })
+}
+
+async fn network(client: &Client, command: &Network) -> anyhow::Result<String> {
+    match command {
+        Network::Create(NetworkCreate { name, vni, subnets, mtu, encrypted, output }) => {
+            let create = types::NetworkCreate {
+                name: name.clone(),
+                vni: *vni,
+                subnets: subnets.clone(),
+                mtu: *mtu,
+                encrypted: *encrypted,
+            };
+            let made: NetworkInfo = client.post("/v1/networks", &create, &[], TIMEOUT).await?;
+            output::render(*output, &made, output::network)
+        }
+        Network::List(output) => {
+            let networks: Vec<NetworkInfo> = client.get("/v1/networks").await?;
+            output::render(*output, &networks, |networks| output::networks(networks))
+        }
+        Network::Show(Named { name, output }) => {
+            let network: NetworkInfo = client.get(&format!("/v1/networks/{}", segment(name))).await?;
+            output::render(*output, &network, output::network)
+        }
+        Network::Delete(Named { name, output }) => {
+            client.delete(&format!("/v1/networks/{}", segment(name))).await?;
+            output::deleted(*output, name)
+        }
+    }
+}
+
+async fn endpoint(client: &Client, command: &Endpoint) -> anyhow::Result<String> {
+    match command {
+        Endpoint::Add(args) => endpoint_add(client, args).await,
+        Endpoint::List(output) => {
+            let endpoints: Vec<EndpointInfo> = client.get("/v1/endpoints").await?;
+            output::render(*output, &endpoints, |endpoints| output::endpoints(endpoints))
+        }
+        Endpoint::Show(Named { name, output }) => {
+            let endpoint: EndpointInfo = client.get(&format!("/v1/endpoints/{}", segment(name))).await?;
+            output::render(*output, &endpoint, output::endpoint)
+        }
+        Endpoint::Delete(Named { name, output }) => {
+            client.delete(&format!("/v1/endpoints/{}", segment(name))).await?;
+            output::deleted(*output, name)
+        }
+    }
+}
+
+async fn endpoint_add(client: &Client, args: &EndpointAdd) -> anyhow::Result<String> {
+    // Whoever calls may enter the namespace; the agent need not.
+    let namespace = netns::open(&args.netns)?;
+    // The agent opens it again from its own working directory.
+    let path =
+        path::absolute(&args.netns).with_context(|| format!("cannot resolve {}", args.netns.display()))?;
+    let add = types::EndpointAdd {
+        network: args.network.clone(),
+        ifname: args.ifname.clone(),
+        ips: args.ips.clone(),
+        mac: args.mac.clone(),
+        name: args.name.clone(),
+        netns: path.to_str().context("--netns: the path is not UTF-8; use one that is")?.to_owned(),
+    };
+    let made: EndpointInfo = client.post("/v1/endpoints", &add, &namespace.as_fds(), ATTACH_TIMEOUT).await?;
+    output::render(args.output, &made, |made| format!("{}\n", super::table::plain(&made.id)))
+}
+
+async fn drops(client: &Client, args: &Drops) -> anyhow::Result<String> {
+    let mut drops: Vec<DropInfo> = client.get("/v1/drops").await?;
+    drops.retain(|drop| args.all || drop.count > 0);
+    drops.sort_by(|a, b| {
+        b.count.cmp(&a.count).then_with(|| (&a.reason, &a.network).cmp(&(&b.reason, &b.network)))
+    });
+    output::render(args.output, &drops, |drops| output::drops(drops))
+}
+
+async fn dump(client: &Client, args: &Dump) -> anyhow::Result<String> {
+    let name = args.table.to_possible_value().context("the table has no name")?;
+    let rows: serde_json::Value = client.get(&format!("/v1/dump/{}", name.get_name())).await?;
+    let unread = "the agent's answer cannot be read; are the agent and this command of one version?";
+    let screen = match args.table {
+        Table::Fdb => {
+            output::fdb(&serde_json::from_value::<Vec<types::FdbRow>>(rows.clone()).context(unread)?)
+        }
+        Table::Neigh => {
+            output::neigh(&serde_json::from_value::<Vec<types::NeighRow>>(rows.clone()).context(unread)?)
+        }
+        Table::Vteps => {
+            output::vteps(&serde_json::from_value::<Vec<types::VtepRow>>(rows.clone()).context(unread)?)
+        }
+        Table::Ports => {
+            output::ports(&serde_json::from_value::<Vec<types::PortRow>>(rows.clone()).context(unread)?)
+        }
+        // No row has a shape yet.
+        Table::Flood => "no entries\n".to_owned(),
+    };
+    output::render(args.output, &rows, |_| screen)
+}

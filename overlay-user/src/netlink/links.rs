@@ -1,0 +1,239 @@
+//! Devices and their addresses: the underlay device, and what else the agent must know of devices.
+
+use super::{
+    Host, UnderlayError, UnderlaySelect,
+    socket::{Rtnl, RtnlError, Verb},
+};
+use crate::tables::Ifindex;
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope},
+    link::{
+        InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, State,
+    },
+};
+use overlay_common::MacAddr;
+use rustix::io::Errno;
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// What the agent reads of a network device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub ifindex: Ifindex,
+    /// Its name.
+    pub name: String,
+    /// Its MAC address, where it is an Ethernet device.
+    pub mac: Option<MacAddr>,
+    /// Its MTU.
+    pub mtu: u32,
+    /// Whether it is set up (`IFF_UP`).
+    pub up: bool,
+    /// Whether it can send: set up, with carrier, and past what delays it.
+    pub operational: bool,
+    /// The index of its peer, where it is one end of a veth pair.
+    pub peer: Option<Ifindex>,
+    /// The UDP port that it holds, where it is a vxlan device.
+    pub vxlan_port: Option<u16>,
+}
+
+/// The device that the node sends VXLAN from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderlayLink {
+    /// The index of the device.
+    pub ifindex: Ifindex,
+    /// Its name.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: MacAddr,
+    /// Its MTU.
+    pub mtu: u16,
+    /// The address that is the node's VTEP.
+    pub vtep: IpAddr,
+}
+
+impl Host {
+    /// Finds the underlay device, and checks that it can carry the overlay.
+    pub async fn underlay_link(&self, select: &UnderlaySelect) -> Result<UnderlayLink, UnderlayError> {
+        let links = self.links().await?;
+        let addresses = addresses(&self.rtnl).await?;
+        let (link, vtep) = match select {
+            UnderlaySelect::Device { name, vtep } => {
+                let link =
+                    links.values().find(|link| link.name == *name).ok_or_else(|| missing(name, &links))?;
+                (link, address_of(link, *vtep, &addresses)?)
+            }
+            UnderlaySelect::Address(vtep) => {
+                let address = addresses.iter().find(|address| address.ip == *vtep);
+                let link = address.and_then(|address| links.get(&address.ifindex));
+                (link.ok_or(UnderlayError::AddressMissing(*vtep))?, *vtep)
+            }
+        };
+        let name = link.name.clone();
+        let Some(mac) = link.mac else { return Err(UnderlayError::NotEthernet { name }) };
+        if !link.up {
+            return Err(UnderlayError::Down { name });
+        }
+        Ok(UnderlayLink {
+            ifindex: link.ifindex,
+            name,
+            mac,
+            // Larger MTUs exist on loopback only; a packet cannot be longer than this anyway.
+            mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
+            vtep,
+        })
+    }
+
+    /// Checks that no vxlan device of this namespace holds the UDP port.
+    pub async fn check_port_free(&self, port: u16) -> Result<(), UnderlayError> {
+        let links = self.links().await?;
+        match links.into_values().find(|link| link.vxlan_port == Some(port)) {
+            Some(link) => Err(UnderlayError::PortHeld { port, device: link.name }),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads all devices of the namespace.
+    pub async fn links(&self) -> Result<BTreeMap<Ifindex, Link>, RtnlError> {
+        let answers =
+            self.rtnl.request(RouteNetlinkMessage::GetLink(LinkMessage::default()), Verb::Dump).await?;
+        Ok(answers.into_iter().filter_map(link_of_answer).map(|link| (link.ifindex, link)).collect())
+    }
+
+    /// Reads one device by its index; `None` if there is no such device.
+    pub async fn link(&self, ifindex: Ifindex) -> Result<Option<Link>, RtnlError> {
+        link_by_index(&self.rtnl, ifindex).await
+    }
+}
+
+fn missing(name: &str, links: &BTreeMap<Ifindex, Link>) -> UnderlayError {
+    let known: Vec<&str> =
+        links.values().map(|link| link.name.as_str()).filter(|name| *name != "lo").collect();
+    let known = if known.is_empty() { "(this host has no device)".to_owned() } else { known.join(", ") };
+    UnderlayError::Missing { name: name.to_owned(), known }
+}
+
+fn address_of(link: &Link, vtep: Option<IpAddr>, all: &[Address]) -> Result<IpAddr, UnderlayError> {
+    let name = link.name.clone();
+    let own = || all.iter().filter(|address| address.ifindex == link.ifindex);
+    match vtep {
+        Some(vtep) if own().any(|address| address.ip == vtep) => Ok(vtep),
+        Some(vtep) => {
+            let found: Vec<String> = own().map(|address| address.ip.to_string()).collect();
+            let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+            Err(UnderlayError::OtherAddress { name, vtep, found })
+        }
+        None => own()
+            .find(|address| address.primary && address.ip.is_ipv4())
+            .map(|address| address.ip)
+            .ok_or(UnderlayError::NoAddress { name }),
+    }
+}
+
+/// Reads one device by its index; `None` if there is no such device.
+pub(crate) async fn link_by_index(rtnl: &Rtnl, ifindex: Ifindex) -> Result<Option<Link>, RtnlError> {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex.0;
+    one_link(rtnl, message).await
+}
+
+/// Reads one device by its name; `None` if there is no such device.
+pub(crate) async fn link_by_name(rtnl: &Rtnl, name: &str) -> Result<Option<Link>, RtnlError> {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    one_link(rtnl, message).await
+}
+
+async fn one_link(rtnl: &Rtnl, message: LinkMessage) -> Result<Option<Link>, RtnlError> {
+    match rtnl.request(RouteNetlinkMessage::GetLink(message), Verb::Plain).await {
+        Ok(answers) => Ok(answers.into_iter().find_map(link_of_answer)),
+        Err(error) if error.errno() == Some(Errno::NODEV) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn link_of_answer(answer: RouteNetlinkMessage) -> Option<Link> {
+    if let RouteNetlinkMessage::NewLink(message) = answer { Some(link_of(message)) } else { None }
+}
+
+pub(super) fn link_of(message: LinkMessage) -> Link {
+    let flags = message.header.flags;
+    let ethernet = message.header.link_layer_type == LinkLayerType::Ether;
+    let mut link = Link {
+        ifindex: Ifindex(message.header.index),
+        name: String::new(),
+        mac: None,
+        mtu: 0,
+        up: flags.contains(LinkFlags::Up),
+        operational: false,
+        peer: None,
+        vxlan_port: None,
+    };
+    let mut lower = None;
+    let mut veth = false;
+    for attribute in message.attributes {
+        // Of some eighty kinds of attributes, these matter here.
+        if let LinkAttribute::IfName(name) = attribute {
+            link.name = name;
+        } else if let LinkAttribute::Mtu(mtu) = attribute {
+            link.mtu = mtu;
+        } else if let LinkAttribute::Address(address) = attribute {
+            link.mac = mac_of(&address).filter(|_| ethernet);
+        } else if let LinkAttribute::OperState(state) = attribute {
+            // Devices without a notion of it say Unknown.
+            link.operational = link.up && matches!(state, State::Up | State::Unknown);
+        } else if let LinkAttribute::Link(index) = attribute {
+            lower = Some(Ifindex(index));
+        } else if let LinkAttribute::LinkInfo(infos) = attribute {
+            veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
+            link.vxlan_port = vxlan_port(&infos);
+        }
+    }
+    link.peer = lower.filter(|_| veth);
+    link
+}
+
+fn vxlan_port(infos: &[LinkInfo]) -> Option<u16> {
+    let values = infos.iter().find_map(|info| {
+        if let LinkInfo::Data(InfoData::Vxlan(values)) = info { Some(values) } else { None }
+    })?;
+    values.iter().find_map(|value| if let InfoVxlan::Port(port) = value { Some(*port) } else { None })
+}
+
+/// The MAC address of a link-layer address, if it has six bytes.
+pub(super) fn mac_of(address: &[u8]) -> Option<MacAddr> {
+    <[u8; 6]>::try_from(address).ok().map(MacAddr::new)
+}
+
+struct Address {
+    ifindex: Ifindex,
+    ip: IpAddr,
+    primary: bool,
+}
+
+async fn addresses(rtnl: &Rtnl) -> Result<Vec<Address>, RtnlError> {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Unspec;
+    let answers = rtnl.request(RouteNetlinkMessage::GetAddress(message), Verb::Dump).await?;
+    Ok(answers.into_iter().filter_map(address_of_answer).collect())
+}
+
+fn address_of_answer(answer: RouteNetlinkMessage) -> Option<Address> {
+    let RouteNetlinkMessage::NewAddress(message) = answer else { return None };
+    let mut local = None;
+    let mut address = None;
+    for attribute in &message.attributes {
+        if let AddressAttribute::Local(ip) = attribute {
+            local = Some(*ip);
+        } else if let AddressAttribute::Address(ip) = attribute {
+            address = Some(*ip);
+        }
+    }
+    Some(Address {
+        ifindex: Ifindex(message.header.index),
+        // On a point-to-point device `Address` is the peer's; IPv6 has no `Local` elsewhere.
+        ip: local.or(address)?,
+        primary: !message.header.flags.contains(AddressHeaderFlags::Secondary)
+            && message.header.scope != AddressScope::Host,
+    })
+}

@@ -1,0 +1,287 @@
+//! The veth pair of an endpoint: one end in the container, the other, deaf, on the host.
+
+mod addresses;
+mod error;
+
+pub use error::VethError;
+
+use super::{
+    Host,
+    links::{Link, link_by_index, link_by_name},
+    socket::{Rtnl, RtnlError, Verb},
+    sysctl,
+};
+use crate::{cluster::EndpointId, netns::NamespaceFds, tables::Ifindex};
+use addresses::add_addresses;
+use error::{CARRIER_TIMEOUT, MIN_IPV6_MTU, failed};
+use ipnet::IpNet;
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{
+        AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags,
+        LinkInfo, LinkMessage,
+    },
+};
+use overlay_common::MacAddr;
+use rustix::io::Errno;
+use std::{
+    os::fd::AsRawFd as _,
+    time::{Duration, Instant},
+};
+
+/// How the host's ends of our veth pairs begin.
+pub const HOST_PREFIX: &str = "ov";
+
+/// The longest name of a device (`IFNAMSIZ` less the closing zero).
+const MAX_NAME: usize = 15;
+
+/// The veth pair to make.
+#[derive(Clone, Debug)]
+pub struct VethSpec {
+    /// The name on the host; see `host_ifname`.
+    pub host_name: String,
+    /// The name in the container.
+    pub container_name: String,
+    /// The MAC address in the container.
+    pub mac: MacAddr,
+    /// The addresses in the container. The link-local address of the MAC address is added to them.
+    pub ips: Vec<IpNet>,
+    /// The MTU of both ends.
+    pub mtu: u16,
+}
+
+/// The veth pair that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// The index of the end on the host.
+    pub host_ifindex: Ifindex,
+    /// The index of the end in the container, in the container's namespace.
+    pub container_ifindex: Ifindex,
+}
+
+/// The name of an endpoint's veth on the host: `ov` and eleven letters and digits, always the same for one endpoint.
+pub fn host_ifname(id: &EndpointId) -> String {
+    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    // FNV-1a: the name must not depend on the version of a library.
+    let mut hash = id.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let mut name = HOST_PREFIX.to_owned();
+    for _ in 0..11 {
+        // The upper bits are the better mixed ones.
+        name.push(char::from(DIGITS[(hash >> 59) as usize]));
+        hash <<= 5;
+    }
+    name
+}
+
+/// Makes a veth pair with one end in the container, and sets both ends up.
+///
+/// Returns when both ends can send. On an error nothing is left behind; dropped halfway, it leaves the pair.
+pub async fn create(host: &Host, fds: &NamespaceFds, spec: &VethSpec) -> Result<Created, VethError> {
+    check(spec)?;
+    let container = fds.connect().map_err(failed("open the container's namespace"))?;
+    if link_by_name(&container, &spec.container_name)
+        .await
+        .map_err(failed("list the container's interfaces"))?
+        .is_some()
+    {
+        return Err(VethError::ContainerNameTaken(spec.container_name.clone()));
+    }
+    let doing = "make the veth pair";
+    match host.rtnl.request(RouteNetlinkMessage::NewLink(pair(fds, spec)), Verb::Create).await {
+        Ok(_) => {}
+        Err(error) => return Err(creation_error(host, spec, error).await),
+    }
+    let made = link_by_name(&host.rtnl, &spec.host_name).await.map_err(failed(doing))?;
+    let made = made.ok_or_else(|| VethError::Gone(spec.host_name.clone()))?;
+    let result = set_up(host, &container, spec, &made).await;
+    if result.is_err()
+        && let Err(error) = host.delete_veth(made.ifindex).await
+    {
+        tracing::warn!(device = spec.host_name, %error, "a half-made veth pair is left behind");
+    }
+    result
+}
+
+impl Host {
+    /// Deletes a veth pair by its end on the host. It is no error if there is none.
+    pub async fn delete_veth(&self, host_ifindex: Ifindex) -> Result<(), VethError> {
+        let mut message = LinkMessage::default();
+        message.header.index = host_ifindex.0;
+        match self.rtnl.request(RouteNetlinkMessage::DelLink(message), Verb::Plain).await {
+            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
+            result => result.map(|_| ()).map_err(failed("delete the veth pair")),
+        }
+    }
+
+    /// The veth devices on this host whose names are of our form.
+    pub async fn our_veths(&self) -> Result<Vec<Link>, RtnlError> {
+        let links = self.links().await?;
+        let ours =
+            |link: &Link| link.name.starts_with(HOST_PREFIX) && link.name.len() == 13 && link.peer.is_some();
+        Ok(links.into_values().filter(ours).collect())
+    }
+
+    /// Sets the MTU of the host's end of a veth pair.
+    pub async fn set_host_mtu(&self, host_ifindex: Ifindex, mtu: u16) -> Result<(), VethError> {
+        set_mtu(&self.rtnl, host_ifindex, mtu).await
+    }
+}
+
+/// Sets the MTU of the container's end of a veth pair.
+pub async fn set_container_mtu(fds: &NamespaceFds, ifname: &str, mtu: u16) -> Result<(), VethError> {
+    let container = fds.connect().map_err(failed("open the container's namespace"))?;
+    let link = link_by_name(&container, ifname).await.map_err(failed("find the container's interface"))?;
+    set_mtu(&container, link.ok_or_else(|| VethError::Gone(ifname.to_owned()))?.ifindex, mtu).await
+}
+
+async fn set_mtu(rtnl: &Rtnl, ifindex: Ifindex, mtu: u16) -> Result<(), VethError> {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex.0;
+    message.attributes.push(LinkAttribute::Mtu(mtu.into()));
+    match rtnl.request(RouteNetlinkMessage::SetLink(message), Verb::Plain).await {
+        Err(error) if error.errno() == Some(Errno::NODEV) => Err(VethError::Gone(ifindex.to_string())),
+        result => result.map(|_| ()).map_err(failed("set the MTU")),
+    }
+}
+
+fn check(spec: &VethSpec) -> Result<(), VethError> {
+    let name = &spec.container_name;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(plain) || name == "." || name == ".." {
+        return Err(VethError::BadName(name.clone()));
+    }
+    match spec.ips.iter().find(|ip| ip.addr().is_ipv6()) {
+        Some(ip) if spec.mtu < MIN_IPV6_MTU => Err(VethError::MtuTooSmall { mtu: spec.mtu, ip: *ip }),
+        _ => Ok(()),
+    }
+}
+
+/// The message that makes the pair. The container's end is made in its namespace, under its final name, so
+/// that it is never seen half-made nor collides with a name on the host.
+fn pair(fds: &NamespaceFds, spec: &VethSpec) -> LinkMessage {
+    let mut peer = LinkMessage::default();
+    peer.attributes = vec![
+        LinkAttribute::IfName(spec.container_name.clone()),
+        LinkAttribute::Address(spec.mac.octets().to_vec()),
+        LinkAttribute::Mtu(spec.mtu.into()),
+        LinkAttribute::NetNsFd(fds.netns().as_raw_fd()),
+    ];
+    let mut message = LinkMessage::default();
+    message.attributes = vec![
+        LinkAttribute::IfName(spec.host_name.clone()),
+        LinkAttribute::Mtu(spec.mtu.into()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]),
+    ];
+    message
+}
+
+async fn creation_error(host: &Host, spec: &VethSpec, error: RtnlError) -> VethError {
+    let doing = "make the veth pair";
+    match error.errno() {
+        Some(Errno::EXIST) => match link_by_name(&host.rtnl, &spec.host_name).await {
+            Ok(Some(_)) => VethError::HostNameTaken(spec.host_name.clone()),
+            _ => VethError::ContainerNameTaken(spec.container_name.clone()),
+        },
+        Some(Errno::INVAL | Errno::BADF) => VethError::NamespaceGone,
+        _ => failed(doing)(error),
+    }
+}
+
+async fn set_up(host: &Host, container: &Rtnl, spec: &VethSpec, made: &Link) -> Result<Created, VethError> {
+    let container_ifindex = made.peer.ok_or_else(|| VethError::Gone(spec.container_name.clone()))?;
+    // The container's end first: its link-local address must not come up by itself, with DAD.
+    no_link_local(container, container_ifindex)
+        .await
+        .map_err(failed("configure the container's interface"))?;
+    no_link_local(&host.rtnl, made.ifindex).await.map_err(failed("configure the host's interface"))?;
+    sysctl::deafen(&spec.host_name)?;
+    link_up(container, container_ifindex, false).await.map_err(failed("set the container's interface up"))?;
+    add_addresses(container, container_ifindex, spec).await?;
+    link_up(&host.rtnl, made.ifindex, true).await.map_err(failed("set the host's interface up"))?;
+    let started = Instant::now();
+    loop {
+        let here =
+            link_by_index(&host.rtnl, made.ifindex).await.map_err(failed("watch the host's interface"))?;
+        let there =
+            link_by_index(container, container_ifindex).await.map_err(failed("watch the container's"))?;
+        let (Some(here), Some(there)) = (here, there) else {
+            return Err(VethError::Gone(spec.host_name.clone()));
+        };
+        if here.operational && there.operational {
+            return Ok(Created { host_ifindex: made.ifindex, container_ifindex });
+        }
+        if started.elapsed() > CARRIER_TIMEOUT {
+            return Err(VethError::NoCarrier(spec.host_name.clone()));
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn no_link_local(rtnl: &Rtnl, ifindex: Ifindex) -> Result<(), RtnlError> {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex.0;
+    message.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![
+        AfSpecInet6::AddrGenMode(In6AddrGenMode::None),
+    ])]));
+    match rtnl.request(RouteNetlinkMessage::SetLink(message), Verb::Plain).await {
+        // A kernel without IPv6.
+        Err(error) if error.errno() == Some(Errno::AFNOSUPPORT) => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+async fn link_up(rtnl: &Rtnl, ifindex: Ifindex, without_arp: bool) -> Result<(), RtnlError> {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex.0;
+    message.header.flags = if without_arp { LinkFlags::Up | LinkFlags::Noarp } else { LinkFlags::Up };
+    message.header.change_mask = message.header.flags;
+    rtnl.request(RouteNetlinkMessage::SetLink(message), Verb::Plain).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_short_stable_and_differ() {
+        let name = |id: &str| host_ifname(&id.parse().expect("an endpoint id"));
+        assert_eq!(name("blue.02420a010001"), name("blue.02420a010001"));
+        assert_eq!(name("blue.02420a010001").len(), 13);
+        let names: std::collections::BTreeSet<String> =
+            (0..10_000).map(|n| name(&format!("blue.02420a01{n:04x}"))).collect();
+        assert_eq!(names.len(), 10_000);
+    }
+
+    #[test]
+    fn a_name_that_no_device_can_have_is_refused_before_anything_is_made() {
+        for bad in ["", "0123456789abcdef", "a/b", "a b", "..", "eth0\n"] {
+            let spec = VethSpec {
+                host_name: "ovx".into(),
+                container_name: bad.into(),
+                mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
+                ips: Vec::new(),
+                mtu: 1450,
+            };
+            assert!(matches!(check(&spec), Err(VethError::BadName(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn ipv6_needs_its_least_mtu() {
+        let mut spec = VethSpec {
+            host_name: "ovx".into(),
+            container_name: "eth0".into(),
+            mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
+            ips: vec!["10.1.0.1/24".parse().expect("a network")],
+            mtu: 1000,
+        };
+        assert!(check(&spec).is_ok());
+        spec.ips.push("fd00::1/64".parse().expect("a network"));
+        assert!(matches!(check(&spec), Err(VethError::MtuTooSmall { .. })));
+    }
+}
