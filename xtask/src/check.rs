@@ -64,7 +64,9 @@ fn step(name: &str, check: &dyn Fn() -> Result<()>) -> bool {
 }
 
 fn format(fix: bool) -> Result<()> {
-    passes(&mut project::cargo(if fix { &["fmt", "--all"] } else { &["fmt", "--all", "--check"] }))
+    let args: &[&str] =
+        if fix { &["fmt", "--all"] } else { &["fmt", "--all", "--", "--check", "--color", "never"] };
+    passes(&mut project::cargo(args))
 }
 
 fn clippy() -> Result<()> {

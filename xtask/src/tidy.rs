@@ -69,7 +69,7 @@ fn file_faults(name: &str, text: &str) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-/// Every Rust file of the workspace but compiled output and those meant not to compile.
+/// Every Rust file of the workspace.
 fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for member in ["overlay-common", "overlay-ebpf", "overlay-user", "tests", "xtask"] {
