@@ -126,7 +126,7 @@ async fn a_directory_removed_and_made_again_is_told() {
     assert_eq!(told(&mut source).await, "10.0.0.3");
 }
 
-/// Kubernetes mounts a ConfigMap so: the name links to `..data/`, which links to a directory that is replaced.
+/// Kubernetes mounts a `ConfigMap` so: the name links to `..data/`, which links to a directory that is replaced.
 #[tokio::test]
 async fn a_link_to_another_directory_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
