@@ -8,7 +8,7 @@ mod throughput;
 
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use overlay_tests::Lab;
 use serde_json::json;
 
@@ -96,8 +96,7 @@ fn prove(options: &Options, lab: &Lab) -> Result<()> {
     matrix.print(lab);
     let isolation = Isolation::measure(lab)?;
     isolation.print();
-    let throughput = Throughput::measure(lab)?;
-    throughput.print();
+    let (throughput, unmeasured) = measured(lab)?;
     report::status(lab)?;
     report::drops(lab)?;
     if let Some(path) = &options.json {
@@ -120,5 +119,20 @@ fn prove(options: &Options, lab: &Lab) -> Result<()> {
     if unreached > 0 || isolation.reached() > 0 {
         bail!("{unreached} pairs not reached, {} forbidden pairs reached", isolation.reached());
     }
-    Ok(())
+    unmeasured.map_or(Ok(()), Err)
+}
+
+/// The throughput, printed; without any when the load broke, which must not keep the other figures back.
+fn measured(lab: &Lab) -> Result<(Throughput, Option<Error>)> {
+    match Throughput::measure(lab) {
+        Ok(throughput) => {
+            throughput.print();
+            Ok((throughput, None))
+        }
+        Err(error) if error.is::<interrupt::Interrupted>() => Err(error),
+        Err(error) => {
+            println!("{}", ui::bad(&format!("  {error:#}")));
+            Ok((Throughput::default(), Some(error.context("the throughput cannot be measured"))))
+        }
+    }
 }

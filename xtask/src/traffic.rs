@@ -13,6 +13,8 @@ use serde_json::json;
 
 /// Bytes of one write; iperf3 takes as many.
 const CHUNK: usize = 128 * 1024;
+/// A connection on which nothing moves for so long is broken.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// A server that nobody stopped stops itself.
 const SERVER_LIFE: Duration = Duration::from_secs(30);
 
@@ -77,7 +79,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     match options.end {
         End::Serve { kind, address } => serve(kind, address),
         End::Load { kind, server, milliseconds } => {
-            let connection = TcpStream::connect(server).with_context(|| format!("cannot reach {server}"))?;
+            let connection = TcpStream::connect_timeout(&server, PATIENCE);
+            let connection = connection.with_context(|| format!("cannot reach {server}"))?;
+            connection.set_read_timeout(Some(PATIENCE))?;
+            connection.set_write_timeout(Some(PATIENCE))?;
             let window = Duration::from_millis(milliseconds);
             let figures = match kind {
                 Kind::Stream => stream(connection, window),

@@ -18,11 +18,12 @@ const AT_ONCE: usize = 64;
 pub(crate) struct Isolation {
     pairs: usize,
     reached: Vec<String>,
-    /// Who answered at an address that both networks have: asker, address, expected, answer.
+    /// Who answered at the addresses that both networks have.
     answers: Vec<Answer>,
 }
 
 struct Answer {
+    network: String,
     asker: String,
     address: IpAddr,
     expected: String,
@@ -64,19 +65,29 @@ impl Isolation {
         }
         let sum = format!("{} of {} forbidden pairs reached", self.reached.len(), self.pairs);
         println!("{}", if self.reached.is_empty() { ui::good(&sum) } else { ui::bad(&sum) });
-        println!("\n{}", ui::heading("Addresses that both networks have: who answers"));
-        let words = |words: [&str; 5]| words.map(str::to_owned).to_vec();
-        let mut rows = vec![words(["asked by", "address", "must be", "is", ""])];
-        for answer in &self.answers {
-            let got = answer.got.as_deref().unwrap_or("nobody");
-            let verdict = if answer.right() { "ok" } else { "WRONG" };
-            rows.push(words([&answer.asker, &answer.address.to_string(), &answer.expected, got, verdict]));
+        println!("\n{}", ui::heading("Addresses that both networks have"));
+        let mut rows = vec![["network", "address", "of", "answered as it"].map(str::to_owned).to_vec()];
+        for asked in self.answers.chunk_by(|one, next| one.question() == next.question()) {
+            let (network, address, of) = asked[0].question();
+            let right = asked.iter().filter(|answer| answer.right()).count();
+            let right = format!("{right} of {}", asked.len());
+            rows.push(vec![network.to_owned(), address.to_string(), of.to_owned(), right]);
         }
         ui::table(&rows);
+        for answer in self.answers.iter().filter(|answer| !answer.right()) {
+            let Answer { asker, address, expected, got, .. } = answer;
+            let got = got.as_deref().unwrap_or("nobody");
+            println!("{}", ui::bad(&format!("  {asker} hears {got} at {address}, not {expected}")));
+        }
     }
 }
 
 impl Answer {
+    /// What was asked, and whom it is about.
+    fn question(&self) -> (&str, IpAddr, &str) {
+        (&self.network, self.address, &self.expected)
+    }
+
     fn right(&self) -> bool {
         self.got.as_ref() == Some(&self.expected)
     }
@@ -110,12 +121,16 @@ fn shared_addresses(lab: &Lab) -> Result<Vec<Answer>> {
     let mut answers = Vec::new();
     for expected in shared {
         let members = grid::members(lab, &expected.network);
-        for asker in members.iter().filter(|member| member.name != expected.name) {
-            for address in &expected.ips {
+        for address in &expected.ips {
+            for asker in members.iter().filter(|member| member.name != expected.name) {
                 interrupt::check()?;
-                let got = Who::ask(&asker.netns, *address)?;
-                let (asker, expected) = (asker.name.clone(), expected.name.clone());
-                answers.push(Answer { asker, address: *address, expected, got });
+                answers.push(Answer {
+                    network: expected.network.clone(),
+                    asker: asker.name.clone(),
+                    address: *address,
+                    expected: expected.name.clone(),
+                    got: Who::ask(&asker.netns, *address)?,
+                });
             }
         }
     }

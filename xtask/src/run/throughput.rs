@@ -28,7 +28,7 @@ const ROUNDS: usize = 5;
 /// The pause between two windows: a real-time process may have 0.95 s of every second.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Above this share of stalled time (`some avg10` of /proc/pressure/cpu) others use the CPUs.
-const BUSY_PERCENT: f64 = 5.0;
+const BUSY_PERCENT: f64 = 2.0;
 
 /// Where the load goes.
 #[derive(Clone, Copy)]
@@ -45,15 +45,14 @@ pub(crate) struct Throughput {
     overlay_stream: Vec<f64>,
     host_rr: Vec<f64>,
     overlay_rr: Vec<f64>,
-    /// Whether other processes used the CPUs before the first round.
-    busy: Option<f64>,
+    /// How much other processes used the CPUs before the first round, in percent.
+    pressure: Option<f64>,
 }
 
 impl Throughput {
     /// Measures between the first two hosts; nothing in a lab of one.
     pub(crate) fn measure(lab: &Lab) -> Result<Self> {
-        let mut figures =
-            Self { busy: pressure().filter(|percent| *percent > BUSY_PERCENT), ..Self::default() };
+        let mut figures = Self { pressure: pressure(), ..Self::default() };
         let Some((host, overlay)) = paths(lab) else { return Ok(figures) };
         let modes = [(host, Kind::Stream), (overlay, Kind::Stream), (host, Kind::Rr), (overlay, Kind::Rr)];
         let progress =
@@ -100,7 +99,7 @@ impl Throughput {
         json!({
             "tcp_stream_gbit": {"host": mode(&self.host_stream), "overlay": mode(&self.overlay_stream)},
             "tcp_rr_per_second": {"host": mode(&self.host_rr), "overlay": mode(&self.overlay_rr)},
-            "cpu_pressure_before": self.busy,
+            "cpu_pressure_before": self.pressure,
         })
     }
 
@@ -133,7 +132,7 @@ impl Throughput {
             ]);
         }
         ui::table(&rows);
-        if let Some(percent) = self.busy {
+        if let Some(percent) = self.pressure.filter(|percent| *percent > BUSY_PERCENT) {
             println!("  other processes use the CPUs (pressure {percent:.0} %): the ratios may be off");
         }
     }

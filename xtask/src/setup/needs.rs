@@ -63,8 +63,18 @@ const BPF_LINKER: CargoTool = CargoTool {
     takes: "about 3 minutes",
 };
 
-const CARGO_DENY: CargoTool =
-    CargoTool { name: "cargo-deny", version: "0.20.2", args: &[], env: &[], takes: "about 4 minutes" };
+const CARGO_DENY: CargoTool = CargoTool {
+    name: "cargo-deny",
+    version: "0.20.2",
+    args: &[],
+    // Without optimisation it builds in half the time, and still answers within a second or two.
+    env: &[
+        ("CARGO_PROFILE_RELEASE_LTO", "off"),
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+        ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256"),
+    ],
+    takes: "about 2 minutes",
+};
 
 /// What has to be installed.
 #[derive(Debug, Default)]
