@@ -35,7 +35,7 @@ async fn told(source: &mut FileSource) -> String {
             assert!(rest[1..].trim_start().starts_with(&place), "{rest}");
             rest.to_owned()
         }
-        other => panic!("{other:?}"),
+        other @ (Event::Underlay(_) | Event::PortUp { .. } | Event::PortDown { .. }) => panic!("{other:?}"),
     }
 }
 
