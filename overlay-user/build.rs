@@ -15,7 +15,7 @@ use std::{
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/core";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// The linker may read unaligned packet and map memory in whole words: byte by byte, the programs would be
-/// twice as long. x86-64 and arm64 kernels allow it (CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS).
+/// twice as long. x86-64 and arm64 kernels allow it (`CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS`).
 const UNALIGNED: &str = "-Clink-arg=--cpu-features=+allows-misaligned-mem-access";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,7 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Runs cargo for the BPF target.
 fn compile(root: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
-    let flags = [&format!("--cfg=bpf_target_arch=\"{arch}\""), "-Cdebuginfo=2", "-Clink-arg=--btf", UNALIGNED];
+    let flags =
+        [&format!("--cfg=bpf_target_arch=\"{arch}\""), "-Cdebuginfo=2", "-Clink-arg=--btf", UNALIGNED];
     let mut cargo = Command::new(env::var("CARGO")?);
     cargo
         .current_dir(root)
@@ -51,7 +52,10 @@ fn compile(root: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
     let output = cargo.output()?;
     if !output.status.success() {
         let log = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("the kernel programs do not compile; is bpf-linker installed (`cargo xtask build` does)?\n{log}").into());
+        return Err(format!(
+            "the kernel programs do not compile; is bpf-linker installed (`cargo xtask build` does)?\n{log}"
+        )
+        .into());
     }
     Ok(())
 }
@@ -66,7 +70,8 @@ fn compiler() -> Result<PathBuf, Box<dyn Error>> {
         && found.status.success()
     {
         let rustc = PathBuf::from(String::from_utf8(found.stdout)?.trim());
-        let source = rustc.parent().and_then(Path::parent).map(|root| root.join("lib/rustlib/src/rust/library/core"));
+        let source =
+            rustc.parent().and_then(Path::parent).map(|root| root.join("lib/rustlib/src/rust/library/core"));
         if source.is_some_and(|source| source.exists()) {
             return Ok(rustc);
         }

@@ -1,6 +1,10 @@
 //! Addresses as the maps hold them: MAC addresses, and IPv4 or IPv6 addresses in 16 bytes.
 
-use core::{fmt, net::{IpAddr, Ipv4Addr, Ipv6Addr}, str::FromStr};
+use core::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 /// An Ethernet address, in the order of the wire.
 #[repr(transparent)]
@@ -141,7 +145,8 @@ impl Ip16 {
     /// The sixteen bytes in the order of the wire.
     #[inline(always)]
     pub const fn octets(self) -> [u8; 16] {
-        let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) = (self.0[0].to_ne_bytes(), self.0[1].to_ne_bytes());
+        let ([a, b, c, d, e, f, g, h], [i, j, k, l, m, n, o, p]) =
+            (self.0[0].to_ne_bytes(), self.0[1].to_ne_bytes());
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
@@ -201,7 +206,14 @@ mod tests {
         let text = std::string::ToString::to_string(&mac);
         assert_eq!(text, "02:42:0a:01:00:ff");
         assert_eq!(text.parse(), Ok(mac));
-        for bad in ["", "02:42:0a:01:00", "02:42:0a:01:00:ff:00", "02:42:0a:01:00:fg", "002:42:a:1:0:1", "+2:42:a:1:0:1"] {
+        for bad in [
+            "",
+            "02:42:0a:01:00",
+            "02:42:0a:01:00:ff:00",
+            "02:42:0a:01:00:fg",
+            "002:42:a:1:0:1",
+            "+2:42:a:1:0:1",
+        ] {
             assert_eq!(bad.parse::<MacAddr>(), Err(InvalidMac), "{bad}");
         }
     }

@@ -27,7 +27,8 @@ impl Arp {
     /// Reads an ARP packet; anything but a request or reply for IPv4 over Ethernet is malformed.
     #[inline(always)]
     pub fn parse(header: &ArpHdr) -> Result<Self, DropReason> {
-        let ours = header.htype == [0, 1] && header.ptype == ethertype::IPV4 && header.hlen == 6 && header.plen == 4;
+        let ours =
+            header.htype == [0, 1] && header.ptype == ethertype::IPV4 && header.hlen == 6 && header.plen == 4;
         let request = match header.oper {
             [0, 1] => true,
             [0, 2] => false,

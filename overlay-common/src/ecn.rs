@@ -38,12 +38,16 @@ pub const fn adjust(check: [u8; 2], old: u8, new: u8) -> [u8; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{vxlan::{Vtep, Route, ipv4_checksum_holds}, MacAddr};
+    use crate::{
+        MacAddr,
+        vxlan::{Route, Vtep, ipv4_checksum_holds},
+    };
     use core::net::Ipv4Addr;
 
     #[test]
     fn adjusting_keeps_the_checksum_right() {
-        let route = Route { ifindex: 1, next_hop: Ipv4Addr::LOCALHOST, src_mac: MacAddr::ZERO, dst_mac: None };
+        let route =
+            Route { ifindex: 1, next_hop: Ipv4Addr::LOCALHOST, src_mac: MacAddr::ZERO, dst_mac: None };
         let vtep = Vtep::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2), 4789, Some(route));
         for old in 0..=255 {
             for new in 0..=255 {

@@ -49,7 +49,7 @@ mod tests {
         let mut ports = HashSet::new();
         let (a, b) = (Ip16::v4([10, 1, 0, 1]), Ip16::v4([10, 1, 0, 2]));
         for src in 0..65_536_u32 {
-            let port = u16::from_be_bytes(source_port(flow(a, b, 6, src << 16 | 5201)));
+            let port = u16::from_be_bytes(source_port(flow(a, b, 6, src << 16 | 0x1451)));
             assert!(port >= FIRST);
             ports.insert(port);
         }

@@ -33,7 +33,10 @@ macro_rules! header {
     )+};
 }
 
-header!(Eth, ArpHdr, Ipv4Hdr, Ipv6Hdr, UdpHdr, VxlanHdr, Ports, ExtHdr, NdMessage, NdOption, [u8; 2], [u8; 8], [u8; 86]);
+header!(
+    Eth, ArpHdr, Ipv4Hdr, Ipv6Hdr, UdpHdr, VxlanHdr, Ports, ExtHdr, NdMessage, NdOption, [u8; 2], [u8; 8],
+    [u8; 86]
+);
 
 /// An Ethernet header.
 #[repr(C)]

@@ -354,7 +354,9 @@ mod tests {
 
     #[test]
     fn a_prefix_tells_its_parts() {
-        for (text, len) in [("10.1.2.0", 24), ("10.1.2.3", 32), ("0.0.0.0", 0), ("fd00:1::", 64), ("::", 0), ("::", 8)] {
+        for (text, len) in
+            [("10.1.2.0", 24), ("10.1.2.3", 32), ("0.0.0.0", 0), ("fd00:1::", 64), ("::", 0), ("::", 8)]
+        {
             assert_eq!(Prefix::new(ip(text), len).parts(), (ip(text), len));
         }
     }

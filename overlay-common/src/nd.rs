@@ -62,7 +62,12 @@ impl Solicitation {
         let message = u32::from_be_bytes([0, 0, icmpv6::NEIGHBOUR_ADVERTISEMENT, 0])
             + u32::from_be_bytes([0, 0, flags, 0])
             + u32::from_be_bytes([0, 0, TARGET_MAC, 1]);
-        let total = 2 * sum(&self.target) + sum(&to) + sum(&mac.octets()) + message + 32 + u32::from(protocol::ICMPV6);
+        let total = 2 * sum(&self.target)
+            + sum(&to)
+            + sum(&mac.octets())
+            + message
+            + 32
+            + u32::from(protocol::ICMPV6);
         frame[56..58].copy_from_slice(&(!fold(total)).to_be_bytes());
     }
 }

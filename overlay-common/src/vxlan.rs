@@ -212,9 +212,7 @@ pub fn ipv4_checksum_holds(header: &Ipv4Hdr) -> bool {
 const fn ipv4_bytes(ip: &Ipv4Hdr) -> [u8; 20] {
     let ([l0, l1], [i0, i1], [f0, f1], [c0, c1]) = (ip.tot_len, ip.id, ip.frags, ip.check);
     let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (ip.src_addr, ip.dst_addr);
-    [
-        ip.vihl, ip.tos, l0, l1, i0, i1, f0, f1, ip.ttl, ip.proto, c0, c1, s0, s1, s2, s3, d0, d1, d2, d3,
-    ]
+    [ip.vihl, ip.tos, l0, l1, i0, i1, f0, f1, ip.ttl, ip.proto, c0, c1, s0, s1, s2, s3, d0, d1, d2, d3]
 }
 
 /// The sum of big-endian 16-bit words, not folded (RFC 1071).

@@ -7,8 +7,7 @@ use overlay_common::{
 };
 
 use crate::{
-    Verdict,
-    helpers,
+    Verdict, helpers,
     inner::Flow,
     maps,
     packet::{ETH, Family, Packet},
@@ -21,7 +20,13 @@ const MIN_HEADERS: usize = 28;
 
 /// Sends an inner frame to a VTEP.
 #[inline(always)]
-pub(crate) fn send(pkt: Packet<'_>, vni: u32, vtep: &Vtep, eth: Eth, flow: Flow) -> Result<Verdict, DropReason> {
+pub(crate) fn send(
+    pkt: Packet<'_>,
+    vni: u32,
+    vtep: &Vtep,
+    eth: Eth,
+    flow: &Flow,
+) -> Result<Verdict, DropReason> {
     let len = pkt.len();
     check_size(&pkt, len)?;
     if !vtep.is_routed() {

@@ -1,11 +1,11 @@
 //! A frame from a local port: who sent it, may it, and where to.
 
+use aya_ebpf::programs::TcContext;
 use overlay_common::{
     Counter, DropReason, Ip16,
     header::{Eth, ethertype, protocol},
     map::{Fdb, Port},
 };
-use aya_ebpf::programs::TcContext;
 
 use crate::{
     Drop, Verdict, encap, helpers, inner,
@@ -44,7 +44,11 @@ fn frame(pkt: Packet<'_>, port: &Port) -> Result<Verdict, DropReason> {
         ethertype::IPV6 => {
             let (pkt, ip) = inner::ipv6(pkt)?;
             guard(port, &ip, DHCP_SERVER_V6)?;
-            if ip.protocol == protocol::ICMPV6 { neigh::icmpv6(pkt, port, eth, &ip)? } else { Next::Forward(pkt, ip.flow()) }
+            if ip.protocol == protocol::ICMPV6 {
+                neigh::icmpv6(pkt, port, eth, &ip)?
+            } else {
+                Next::Forward(pkt, ip.flow())
+            }
         }
         ethertype::ARP => neigh::arp(pkt, port, eth)?,
         _ => Next::Forward(pkt, Flow::other(&eth)),
@@ -66,7 +70,10 @@ fn guard(port: &Port, ip: &Ip, dhcp_server: [u8; 2]) -> Result<(), DropReason> {
     if mapped || !(unspecified || port.has_ip(ip.src)) {
         return Err(DropReason::SpoofedIp);
     }
-    if ip.protocol == protocol::UDP && ip.ports.src == dhcp_server && port.flags & Port::ALLOW_DHCP_SERVER == 0 {
+    if ip.protocol == protocol::UDP
+        && ip.ports.src == dhcp_server
+        && port.flags & Port::ALLOW_DHCP_SERVER == 0
+    {
         return Err(DropReason::RogueDhcp);
     }
     Ok(())
@@ -81,7 +88,7 @@ fn forward(pkt: Packet<'_>, port: &Port, eth: Eth, flow: Flow) -> Result<Verdict
     let fdb = maps::fdb(port.vni(), eth.dst)?;
     match fdb.delivery {
         Fdb::UNDERLAY if fdb.flags & Fdb::ENCRYPTED != 0 => Err(DropReason::NotEncrypted),
-        Fdb::UNDERLAY => encap::send(pkt, port.vni(), maps::vtep(fdb.vtep)?, eth, flow),
+        Fdb::UNDERLAY => encap::send(pkt, port.vni(), maps::vtep(fdb.vtep)?, eth, &flow),
         Fdb::PEER | Fdb::EGRESS if fdb.ifindex == pkt.ifindex() => Err(DropReason::Hairpin),
         Fdb::PEER | Fdb::EGRESS => {
             maps::count(Counter::ToLocal);

@@ -80,7 +80,8 @@ fn outer(pkt: Packet<'_>, ip: Ipv4Hdr) -> Result<(Packet<'_>, Outer), DropReason
         return Err(DropReason::OuterFragment);
     }
     let udp = pkt.at::<UdpHdr>(ETH + header)?;
-    let (ip_len, udp_len) = (usize::from(u16::from_be_bytes(ip.tot_len)), usize::from(u16::from_be_bytes(udp.len)));
+    let (ip_len, udp_len) =
+        (usize::from(u16::from_be_bytes(ip.tot_len)), usize::from(u16::from_be_bytes(udp.len)));
     let outer = Outer {
         vni: vxlan::vni(pkt.at::<VxlanHdr>(ETH + header + UdpHdr::LEN)?).ok_or(DropReason::Malformed)?,
         src: Ip16::v4(ip.src_addr),

@@ -27,7 +27,11 @@ pub(crate) fn redirect_peer(_pkt: Packet<'_>, ifindex: u32) -> Result<Verdict, D
 
 /// Out of a device to a next hop, whose MAC address the kernel's neighbour table supplies.
 #[inline(always)]
-pub(crate) fn redirect_neigh(_pkt: Packet<'_>, ifindex: u32, next_hop: [u8; 4]) -> Result<Verdict, DropReason> {
+pub(crate) fn redirect_neigh(
+    _pkt: Packet<'_>,
+    ifindex: u32,
+    next_hop: [u8; 4],
+) -> Result<Verdict, DropReason> {
     let mut params = bpf_redir_neigh {
         nh_family: AF_INET,
         __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 { ipv6_nh: [u32::from_ne_bytes(next_hop), 0, 0, 0] },

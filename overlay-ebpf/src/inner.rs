@@ -2,8 +2,7 @@
 
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use overlay_common::{
-    DropReason, Ip16,
-    entropy,
+    DropReason, Ip16, entropy,
     header::{Eth, ExtHdr, Header, Ports, protocol},
 };
 

@@ -7,8 +7,8 @@ use aya_ebpf::{
 use overlay_common::{
     Counter, DropReason, Ip16, MacAddr,
     map::{
-        DropKey, Fdb, FdbKey, MAX_ENDPOINTS, MAX_NETS, MAX_PORTS, MAX_VTEPS, Member, MemberKey, Neigh, NeighKey, Net,
-        NodeConfig, Port,
+        DropKey, Fdb, FdbKey, MAX_ENDPOINTS, MAX_NETS, MAX_PORTS, MAX_VTEPS, Member, MemberKey, Neigh,
+        NeighKey, Net, NodeConfig, Port,
     },
     vxlan::Vtep,
 };
@@ -50,21 +50,21 @@ pub(crate) fn config() -> Result<&'static NodeConfig, DropReason> {
 pub(crate) fn port(ifindex: u32) -> Result<&'static Port, DropReason> {
     // SAFETY: without preallocation an element that was looked up stays as it is until the program ends
     // (`htab_elem_free_rcu`).
-    unsafe { PORTS.get(&ifindex) }.ok_or(DropReason::NoPort)
+    unsafe { PORTS.get(ifindex) }.ok_or(DropReason::NoPort)
 }
 
 /// Where the endpoint with this MAC address is.
 #[inline(always)]
 pub(crate) fn fdb(vni: u32, mac: MacAddr) -> Result<&'static Fdb, DropReason> {
     // SAFETY: as in `port`.
-    unsafe { FDB.get(&FdbKey::new(vni, mac)) }.ok_or(DropReason::UnknownMac)
+    unsafe { FDB.get(FdbKey::new(vni, mac)) }.ok_or(DropReason::UnknownMac)
 }
 
 /// The MAC address of the endpoint with this address.
 #[inline(always)]
 pub(crate) fn neigh(vni: u32, ip: Ip16) -> Result<MacAddr, DropReason> {
     // SAFETY: as in `port`.
-    unsafe { NEIGH.get(&NeighKey::new(vni, ip)) }.map(|neigh| neigh.mac).ok_or(DropReason::UnknownNeigh)
+    unsafe { NEIGH.get(NeighKey::new(vni, ip)) }.map(|neigh| neigh.mac).ok_or(DropReason::UnknownNeigh)
 }
 
 /// The way to a VTEP, by its place.
@@ -77,15 +77,17 @@ pub(crate) fn vtep(place: u32) -> Result<&'static Vtep, DropReason> {
 #[inline(always)]
 pub(crate) fn member(vni: u32, vtep: Ip16) -> Result<&'static Member, DropReason> {
     // SAFETY: as in `port`.
-    if vni != 0 && let Some(member) = unsafe { MEMBERS.get(&MemberKey::new(vni, vtep)) } {
+    let found = unsafe { MEMBERS.get(MemberKey::new(vni, vtep)) };
+    // The entries of VNI 0 are those of the cluster, no network's.
+    if let Some(member) = found.filter(|_| vni != 0) {
         return Ok(member);
     }
     // SAFETY: as in `port`.
-    if unsafe { MEMBERS.get(&MemberKey::new(0, vtep)) }.is_none() {
+    if unsafe { MEMBERS.get(MemberKey::new(0, vtep)) }.is_none() {
         return Err(DropReason::UnknownVtep);
     }
     // SAFETY: as in `port`.
-    if unsafe { NETS.get(&vni) }.is_none() {
+    if unsafe { NETS.get(vni) }.is_none() {
         return Err(DropReason::UnknownVni);
     }
     Err(DropReason::VtepNotInVni)
@@ -104,13 +106,13 @@ pub(crate) fn count(counter: Counter) {
 #[inline(always)]
 pub(crate) fn count_drop(vni: u32, reason: DropReason) {
     let key = DropKey { vni, reason: reason as u32 };
-    match DROPS.get_ptr_mut(&key) {
+    match DROPS.get_ptr_mut(key) {
         // SAFETY: as in `count`.
         Some(count) => unsafe { *count += 1 },
         None => {
             // Another CPU may have made the entry meanwhile: then its place for this CPU is there to be raised.
-            if DROPS.insert(&key, &1, NOEXIST).is_err()
-                && let Some(count) = DROPS.get_ptr_mut(&key)
+            if DROPS.insert(key, 1, NOEXIST).is_err()
+                && let Some(count) = DROPS.get_ptr_mut(key)
             {
                 // SAFETY: as in `count`.
                 unsafe { *count += 1 };

@@ -64,7 +64,11 @@ pub(crate) fn icmpv6<'a>(pkt: Packet<'a>, port: &Port, eth: Eth, ip: &Ip) -> Res
         }
         icmpv6::NEIGHBOUR_ADVERTISEMENT => {
             let (pkt, target) = message(pkt, port, ip, nd::TARGET_MAC)?;
-            if port.has_ip(Ip16::v6(target)) { Ok(Next::Forward(pkt, ip.flow())) } else { Err(DropReason::SpoofedNd) }
+            if port.has_ip(Ip16::v6(target)) {
+                Ok(Next::Forward(pkt, ip.flow()))
+            } else {
+                Err(DropReason::SpoofedNd)
+            }
         }
         _ => Ok(Next::Forward(pkt, ip.flow())),
     }
@@ -72,7 +76,12 @@ pub(crate) fn icmpv6<'a>(pkt: Packet<'a>, port: &Port, eth: Eth, ip: &Ip) -> Res
 
 /// The target of a solicitation or advertisement, once its link-layer address option names the port's own MAC.
 #[inline(always)]
-fn message<'a>(pkt: Packet<'a>, port: &Port, ip: &Ip, claims: u8) -> Result<(Packet<'a>, [u8; 16]), DropReason> {
+fn message<'a>(
+    pkt: Packet<'a>,
+    port: &Port,
+    ip: &Ip,
+    claims: u8,
+) -> Result<(Packet<'a>, [u8; 16]), DropReason> {
     let mut pkt = pkt.pull(ip.transport + NdMessage::LEN)?;
     let target = pkt.at::<NdMessage>(ip.transport)?.target;
     if ip.hop_limit != nd::HOP_LIMIT || Ip16::v6(target).is_v4() {

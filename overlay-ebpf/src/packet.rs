@@ -130,9 +130,8 @@ impl<'a> Packet<'a> {
     /// afterwards the first 64 bytes (outer and inner Ethernet header) are to be written.
     #[inline(always)]
     pub fn grow_ip(self) -> Result<Self, DropReason> {
-        let flags = (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH) as u64
-            | INNER_ETHERNET
-            | KEEP;
+        let outer = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
+        let flags = u64::from(outer) | INNER_ETHERNET | KEEP;
         self.adjust_room(OVERHEAD_V4 as i32, flags)
     }
 
@@ -192,6 +191,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Length of the frame in bytes, with its Ethernet header.
+    #[expect(clippy::len_without_is_empty, reason = "no frame is empty")]
     #[inline(always)]
     pub fn len(&self) -> usize {
         self.ctx.len() as usize

@@ -19,8 +19,12 @@ pub(crate) fn frame(ctx: &TcContext, result: &Result<Verdict, Drop>) {
     // SAFETY: the context is readable for as long as the program runs.
     let device = unsafe { (*ctx.skb.skb).ifindex };
     match result {
-        Ok(Verdict::Pass) => aya_log_ebpf::info!(ctx, "device {}: {} bytes passed to the host", device, ctx.len()),
-        Ok(Verdict::Redirected(_)) => aya_log_ebpf::info!(ctx, "device {}: {} bytes forwarded", device, ctx.len()),
+        Ok(Verdict::Pass) => {
+            aya_log_ebpf::info!(ctx, "device {}: {} bytes passed to the host", device, ctx.len());
+        }
+        Ok(Verdict::Redirected(_)) => {
+            aya_log_ebpf::info!(ctx, "device {}: {} bytes forwarded", device, ctx.len());
+        }
         Err(drop) => aya_log_ebpf::info!(
             ctx,
             "device {}: {} bytes of VNI {} dropped: reason {}",

@@ -19,7 +19,10 @@ pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
         }
     };
     // Programs before devices: no frame may find a port without its guard.
-    step(format!("pins in {}", paths.pin_dir.display()), bpf::uninstall(&paths.pin_dir).map_err(|e| e.to_string()));
+    step(
+        format!("pins in {}", paths.pin_dir.display()),
+        bpf::uninstall(&paths.pin_dir).map_err(|e| e.to_string()),
+    );
     step("veths and neighbour entries".into(), remove_devices());
     for dir in [&paths.state_dir, &paths.run_dir] {
         step(format!("{}", dir.display()), remove_files(dir).map_err(|e| e.to_string()));
@@ -42,7 +45,8 @@ fn agent_runs(run_dir: &Path) -> anyhow::Result<bool> {
 
 /// Removes our veths and neighbour entries of this network namespace.
 fn remove_devices() -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
         let host = Host::open().map_err(|e| e.to_string())?;
         for veth in host.our_veths().await.map_err(|e| e.to_string())? {

@@ -90,7 +90,8 @@ impl Bindings {
         let document = Document { version: VERSION, bindings: self.by_id.clone() };
         let text = serde_json::to_vec_pretty(&document)?;
         let new = self.path.with_extension("json.new");
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&new, &self.path)

@@ -46,7 +46,9 @@ impl Handle {
             (Some(_), Some(_)) => {
                 Err(Refusal::conflict(format!("more than one endpoint is named {id:?}; give the id of one")))
             }
-            (None, _) => Err(Refusal::not_found(format!("there is no endpoint {id:?}; see `overlay endpoint list`"))),
+            (None, _) => {
+                Err(Refusal::not_found(format!("there is no endpoint {id:?}; see `overlay endpoint list`")))
+            }
         }
     }
 }
@@ -62,9 +64,9 @@ impl Control for Handle {
 
     async fn network(&self, name: String) -> Answer<NetworkInfo> {
         let mut networks = report::networks(&*self.0.lock().await).into_iter();
-        networks
-            .find(|network| network.name == name)
-            .ok_or_else(|| Refusal::not_found(format!("there is no network {name:?}; see `overlay network list`")))
+        networks.find(|network| network.name == name).ok_or_else(|| {
+            Refusal::not_found(format!("there is no network {name:?}; see `overlay network list`"))
+        })
     }
 
     async fn network_create(&self, create: NetworkCreate) -> Answer<NetworkInfo> {
@@ -89,11 +91,15 @@ impl Control for Handle {
         let id = self.find(&id).await?;
         let mut endpoints = report::endpoints(&*self.0.lock().await).into_iter();
         let id = id.to_string();
-        endpoints.find(|endpoint| endpoint.id == id).ok_or_else(|| Refusal::not_found(format!("endpoint {id} is gone")))
+        endpoints
+            .find(|endpoint| endpoint.id == id)
+            .ok_or_else(|| Refusal::not_found(format!("endpoint {id} is gone")))
     }
 
     async fn endpoint_add(&self, add: EndpointAdd, namespace: NamespaceFds) -> Answer<EndpointInfo> {
-        let id = self.whole(|agent| async move { agent.lock().await.add_endpoint(&add, &namespace).await }).await?;
+        let id = self
+            .whole(|agent| async move { agent.lock().await.add_endpoint(&add, &namespace).await })
+            .await?;
         self.endpoint(id.to_string()).await
     }
 

@@ -71,7 +71,7 @@ impl Agent {
                 "the cluster changed"
             ),
             Event::SourceFailed(error) => tracing::error!("{error}; the last good state stays"),
-            _ => {}
+            Event::Underlay(_) | Event::PortUp { .. } | Event::PortDown { .. } => {}
         }
         self.state.apply(event);
         self.remove_orphans().await;
@@ -90,7 +90,9 @@ impl Agent {
                 self.state.apply(Event::Underlay(underlay));
                 self.over("underlay");
             }
-            Err(error) => self.trouble("underlay", error.to_string(), "restore the underlay; the agent follows"),
+            Err(error) => {
+                self.trouble("underlay", error.to_string(), "restore the underlay; the agent follows");
+            }
         }
         self.sync().await;
     }
@@ -98,7 +100,8 @@ impl Agent {
     /// Takes in that a device is gone.
     pub(super) async fn link_gone(&mut self, ifindex: Ifindex) {
         let bound = self.bindings.iter().map(|(id, _)| id);
-        let gone: Vec<EndpointId> = bound.filter(|id| self.state.bound(id) == Some(ifindex)).cloned().collect();
+        let gone: Vec<EndpointId> =
+            bound.filter(|id| self.state.bound(id) == Some(ifindex)).cloned().collect();
         for id in &gone {
             tracing::warn!(endpoint = %id, "its container is gone");
             self.forget(id);

@@ -23,8 +23,11 @@ impl Agent {
         let (id, spec) = self.check_add(add)?;
         let host_name = spec.host_name.clone();
         self.remove_leftover(&host_name).await?;
-        let created = veth::create(&self.host, fds, &spec).await.map_err(|error| Refusal::conflict(error.to_string()))?;
-        let binding = Binding { netns: PathBuf::from(&add.netns), ifname: add.ifname.clone(), host_ifname: host_name };
+        let created = veth::create(&self.host, fds, &spec)
+            .await
+            .map_err(|error| Refusal::conflict(error.to_string()))?;
+        let binding =
+            Binding { netns: PathBuf::from(&add.netns), ifname: add.ifname.clone(), host_ifname: host_name };
         match self.install(&id, created, binding) {
             Ok(()) => {
                 tracing::info!(endpoint = %id, netns = add.netns, "bound");
@@ -47,7 +50,8 @@ impl Agent {
             mac: add.mac.as_deref(),
             name: add.name.as_deref(),
         };
-        let endpoint = self.state.find_declared(&wanted).map_err(|error| Refusal::invalid(error.to_string()))?;
+        let endpoint =
+            self.state.find_declared(&wanted).map_err(|error| Refusal::invalid(error.to_string()))?;
         let id = endpoint.id();
         if let Some(binding) = self.bindings.get(&id) {
             return Err(Refusal::conflict(format!(
@@ -73,18 +77,21 @@ impl Agent {
     async fn remove_leftover(&self, name: &str) -> Answer<()> {
         let veths = self.host.our_veths().await.map_err(|error| Refusal::failed(error.to_string()))?;
         match veths.into_iter().find(|link| link.name == name) {
-            Some(link) => self.host.delete_veth(link.ifindex).await.map_err(|error| Refusal::failed(error.to_string())),
+            Some(link) => {
+                self.host.delete_veth(link.ifindex).await.map_err(|error| Refusal::failed(error.to_string()))
+            }
             None => Ok(()),
         }
     }
 
     /// Installs the port of a new veth.
     fn install(&mut self, id: &EndpointId, created: Created, binding: Binding) -> Answer<()> {
-        self.bindings
-            .insert(id.clone(), binding)
-            .map_err(|error| Refusal::failed(format!("cannot keep the endpoint in the state directory: {error}")))?;
+        self.bindings.insert(id.clone(), binding).map_err(|error| {
+            Refusal::failed(format!("cannot keep the endpoint in the state directory: {error}"))
+        })?;
         self.state.apply(Event::PortUp { id: id.clone(), ifindex: created.host_ifindex });
-        let desired = self.state.tables().ok_or_else(|| Refusal::unavailable("the underlay is not known yet"))?;
+        let desired =
+            self.state.tables().ok_or_else(|| Refusal::unavailable("the underlay is not known yet"))?;
         // Another entry's failure is that entry's: only what this port needs counts.
         let result = self.reconciler.sync(&desired);
         if self.reconciler.installed().ports.contains_key(&created.host_ifindex)
@@ -118,7 +125,8 @@ impl Agent {
             Ok(links) => links,
             Err(error) => return self.trouble("netlink", error.to_string(), "restart the agent"),
         };
-        let known: Vec<_> = self.bindings.iter().map(|(id, binding)| (id.clone(), binding.host_ifname.clone())).collect();
+        let known: Vec<_> =
+            self.bindings.iter().map(|(id, binding)| (id.clone(), binding.host_ifname.clone())).collect();
         for (id, name) in known {
             match links.values().find(|link| link.name == name) {
                 Some(link) => self.state.apply(Event::PortUp { id, ifindex: link.ifindex }),
@@ -177,11 +185,15 @@ impl Agent {
                         failed = Some(format!("endpoint {id}: {error}"));
                     }
                 }
-                Err(error) => failed = Some(format!("the MTU of endpoint {id} cannot be set to {mtu}: {error}")),
+                Err(error) => {
+                    failed = Some(format!("the MTU of endpoint {id} cannot be set to {mtu}: {error}"));
+                }
             }
         }
         match failed {
-            Some(message) => self.trouble("mtu", message, "give the agent CAP_SYS_ADMIN, or add the endpoint again"),
+            Some(message) => {
+                self.trouble("mtu", message, "give the agent CAP_SYS_ADMIN, or add the endpoint again");
+            }
             None => self.over("mtu"),
         }
     }

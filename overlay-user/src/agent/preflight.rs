@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use rustix::{fs::statfs, mount::{MountFlags, mount}};
+use rustix::{
+    fs::statfs,
+    mount::{MountFlags, mount},
+};
 
 /// The oldest kernel: tcx links came with it (commit e420bed02507).
 const OLDEST: (u32, u32) = (6, 6);
@@ -17,7 +20,8 @@ const CAPABILITIES: [(&str, u32); 3] = [("CAP_NET_ADMIN", 12), ("CAP_PERFMON", 3
 /// Checks kernel, capabilities and BPF file system, which is mounted if need be.
 pub(super) fn check(pin_dir: &Path) -> anyhow::Result<()> {
     check_kernel(&rustix::system::uname().release().to_string_lossy())?;
-    let status = fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status; is /proc mounted?")?;
+    let status = fs::read_to_string("/proc/self/status")
+        .context("cannot read /proc/self/status; is /proc mounted?")?;
     check_capabilities(&status)?;
     check_bpffs(pin_dir)
 }
@@ -35,8 +39,11 @@ fn check_kernel(release: &str) -> anyhow::Result<()> {
 /// Refuses a process without the capabilities, from the text of `/proc/self/status`.
 fn check_capabilities(status: &str) -> anyhow::Result<()> {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let Some(mask) = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()) else { return Ok(()) };
-    let missing: Vec<_> = CAPABILITIES.iter().filter(|(_, bit)| mask >> bit & 1 == 0).map(|(name, _)| *name).collect();
+    let Some(mask) = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()) else {
+        return Ok(());
+    };
+    let missing: Vec<_> =
+        CAPABILITIES.iter().filter(|(_, bit)| mask >> bit & 1 == 0).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
         bail!("the agent has no {}; run it as root, or give it these capabilities", missing.join(", "));
     }
@@ -49,7 +56,11 @@ fn check_bpffs(pin_dir: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     if !pin_dir.starts_with(MOUNT_POINT) {
-        bail!("{} is not on a BPF file system; mount one there: mount -t bpf bpf {}", pin_dir.display(), pin_dir.display());
+        bail!(
+            "{} is not on a BPF file system; mount one there: mount -t bpf bpf {}",
+            pin_dir.display(),
+            pin_dir.display()
+        );
     }
     mount("bpf", MOUNT_POINT, "bpf", MountFlags::empty(), None)
         .with_context(|| format!("no BPF file system is mounted; mount one: mount -t bpf bpf {MOUNT_POINT}"))
@@ -76,7 +87,8 @@ mod tests {
 
     #[test]
     fn missing_capabilities_are_named() {
-        let error = check_capabilities("CapEff:\t0000000000001000\n").expect_err("two are missing").to_string();
+        let error =
+            check_capabilities("CapEff:\t0000000000001000\n").expect_err("two are missing").to_string();
         assert!(error.contains("CAP_PERFMON, CAP_BPF") && !error.contains("NET_ADMIN"), "{error}");
         check_capabilities("CapEff:\t000001ffffffffff\n").expect("all there");
     }

@@ -11,8 +11,9 @@ use crate::{
     api::{
         server::{Answer, Refusal},
         types::{
-            Counts, DropInfo, EndpointInfo, EndpointState, FdbRow, Health, NeighRow, NetworkCreate, NetworkInfo, NodeInfo,
-            NodeState, PortRow, Problem, Program, SourceStatus, Status, StatusNode, Table, VtepRow,
+            Counts, DropInfo, EndpointInfo, EndpointState, FdbRow, Health, NeighRow, NetworkCreate,
+            NetworkInfo, NodeInfo, NodeState, PortRow, Problem, Program, SourceStatus, Status, StatusNode,
+            Table, VtepRow,
         },
     },
     cluster::{self, NodeKind},
@@ -106,11 +107,14 @@ pub(super) fn network_block(agent: &Agent, wanted: &NetworkCreate) -> Answer<Str
         .map_err(|error| Refusal::invalid(format!("--vni: {error}; choose one in that range")))?;
     if taken.contains(&vni.get()) {
         let owner = network_name(agent, vni).unwrap_or_default();
-        return Err(Refusal::conflict(format!("--vni: VNI {vni} belongs to network {owner:?}; choose another")));
+        return Err(Refusal::conflict(format!(
+            "--vni: VNI {vni} belongs to network {owner:?}; choose another"
+        )));
     }
     let read = |text: &String| {
-        text.parse::<IpNet>()
-            .map_err(|_| Refusal::invalid(format!("--subnet: {text:?} is no subnet; write it like 10.1.0.0/24")))
+        text.parse::<IpNet>().map_err(|_| {
+            Refusal::invalid(format!("--subnet: {text:?} is no subnet; write it like 10.1.0.0/24"))
+        })
     };
     let subnets: Vec<IpNet> = wanted.subnets.iter().map(read).collect::<Answer<_>>()?;
     let block = cluster::network_block(&wanted.name, vni, &subnets, wanted.mtu);

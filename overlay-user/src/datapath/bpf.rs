@@ -17,7 +17,10 @@ use overlay_common::{
     vxlan,
 };
 
-use self::{errors::{failed, full_or_failed, on_map, unsupported}, hooks::Hooks};
+use self::{
+    errors::{failed, full_or_failed, on_map, unsupported},
+    hooks::Hooks,
+};
 use crate::{
     datapath::{Datapath, DatapathError, DropCount, ProgramInfo},
     plan::Op,
@@ -110,7 +113,9 @@ impl Bpf {
             Some(place) => *place,
             // The first free place. One that was freed was freed by an earlier plan, after the last FDB entry
             // that named it: no program still holds its number.
-            None => (0..MAX_VTEPS).find(|place| !taken.contains(place)).ok_or(DatapathError::Full { map: "VTEPS" })?,
+            None => (0..MAX_VTEPS)
+                .find(|place| !taken.contains(place))
+                .ok_or(DatapathError::Full { map: "VTEPS" })?,
         };
         self.vteps.set(place, codec::vtep(&node, addr, vtep)?, ANY).map_err(on_map("VTEPS"))?;
         self.places.insert(addr, place);
@@ -210,23 +215,30 @@ impl Datapath for Bpf {
 
     fn drops(&mut self) -> Result<Vec<DropCount>, DatapathError> {
         let mut counts = Vec::new();
-        for entry in self.drops.iter() {
+        for entry in &self.drops {
             let (key, values) = entry.map_err(on_map("DROPS"))?;
             // A number of another version's programs has no name here.
             let Some(reason) = DropReason::from_index(key.reason) else { continue };
-            counts.push(DropCount { reason: reason.name(), vni: Vni::new(key.vni).ok(), count: sum(&values) });
+            counts.push(DropCount {
+                reason: reason.name(),
+                vni: Vni::new(key.vni).ok(),
+                count: sum(&values),
+            });
         }
         Ok(counts)
     }
 
     fn programs(&mut self) -> Result<Vec<ProgramInfo>, DatapathError> {
         let installed = self.hooks.installed()?;
-        Ok(installed.into_iter().map(|(Hook { program, ifindex }, id)| ProgramInfo {
-            name: program.name().into(),
-            id,
-            device: ifindex,
-            hook: "tcx ingress",
-        }).collect())
+        Ok(installed
+            .into_iter()
+            .map(|(Hook { program, ifindex }, id)| ProgramInfo {
+                name: program.name().into(),
+                id,
+                device: ifindex,
+                hook: "tcx ingress",
+            })
+            .collect())
     }
 }
 
@@ -235,15 +247,27 @@ fn sum(values: &PerCpuValues<u64>) -> u64 {
 }
 
 /// All entries of a map. An entry changed meanwhile may be missing or twice; the next reading has it.
-fn entries<K: Pod, V: Pod>(map: &HashMap<MapData, K, V>, name: &'static str) -> Result<Vec<(K, V)>, DatapathError> {
+fn entries<K: Pod, V: Pod>(
+    map: &HashMap<MapData, K, V>,
+    name: &'static str,
+) -> Result<Vec<(K, V)>, DatapathError> {
     map.iter().collect::<Result<_, _>>().map_err(on_map(name))
 }
 
-fn put<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>, name: &'static str, key: impl Borrow<K>, value: V) -> Result<(), DatapathError> {
+fn put<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    key: impl Borrow<K>,
+    value: V,
+) -> Result<(), DatapathError> {
     map.insert(key, value, ANY).map_err(full_or_failed(name))
 }
 
-fn remove<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>, name: &'static str, key: impl Borrow<K>) -> Result<(), DatapathError> {
+fn remove<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    key: impl Borrow<K>,
+) -> Result<(), DatapathError> {
     absent_is_done(name, map.remove(key.borrow()))
 }
 

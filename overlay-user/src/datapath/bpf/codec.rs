@@ -88,8 +88,9 @@ pub(super) fn fdb(fdb: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<ma
     match *fdb {
         Fdb::Local { ifindex } => Ok(map::Fdb::local(ifindex.0)),
         Fdb::Remote { vtep, encrypted } => {
-            let place = place(vtep)
-                .ok_or_else(|| unsupported(&format!("an endpoint behind VTEP {vtep}, which is not installed")))?;
+            let place = place(vtep).ok_or_else(|| {
+                unsupported(&format!("an endpoint behind VTEP {vtep}, which is not installed"))
+            })?;
             Ok(map::Fdb::remote(place, if encrypted { map::Fdb::ENCRYPTED } else { 0 }))
         }
     }

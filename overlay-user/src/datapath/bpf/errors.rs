@@ -19,11 +19,12 @@ pub(super) fn on_map(name: &'static str) -> impl Fn(MapError) -> DatapathError {
 
 /// Setting an entry failed, perhaps for want of room.
 pub(super) fn full_or_failed(name: &'static str) -> impl Fn(MapError) -> DatapathError {
-    move |error| match &error {
-        MapError::SyscallError(call) if call.io_error.raw_os_error() == Some(Errno::TOOBIG.raw_os_error()) => {
-            DatapathError::Full { map: name }
+    move |error| {
+        let full = Some(Errno::TOOBIG.raw_os_error());
+        if matches!(&error, MapError::SyscallError(call) if call.io_error.raw_os_error() == full) {
+            return DatapathError::Full { map: name };
         }
-        _ => on_map(name)(error),
+        on_map(name)(error)
     }
 }
 

@@ -81,9 +81,8 @@ impl Hooks {
             fs::remove_file(&path).map_err(failed("use the pinned links"))?;
         }
         let options = TcAttachOptions::TcxOrder(LinkOrder::default());
-        let id = program
-            .attach_with_options(&device, TcAttachType::Ingress, options)
-            .map_err(attach(hook))?;
+        let id =
+            program.attach_with_options(&device, TcAttachType::Ingress, options).map_err(attach(hook))?;
         let link = program.take_link(id).map_err(attach(hook))?;
         let link = FdLink::try_from(link).map_err(attach(hook))?;
         link.pin(&path).map_err(attach(hook))?;

@@ -2,22 +2,20 @@
 
 use std::{fs, io, path::Path, time::Duration};
 
+use super::{
+    errors::{failed, foreign, refused_by_kernel, unsupported},
+    hooks::{self, PROGRAMS},
+};
+use crate::datapath::DatapathError;
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Map, MapInfo},
 };
 use aya_log::EbpfLogger;
 use overlay_common::{
-    map::{
-        self, DropKey, FdbKey, MAX_ENDPOINTS, MAX_NETS, MAX_PORTS, MAX_VTEPS, MemberKey, Neigh, NeighKey,
-    },
+    map::{self, DropKey, FdbKey, MAX_ENDPOINTS, MAX_NETS, MAX_PORTS, MAX_VTEPS, MemberKey, Neigh, NeighKey},
     vxlan,
 };
-use super::{
-    errors::{failed, foreign, refused_by_kernel, unsupported},
-    hooks::{self, PROGRAMS},
-};
-use crate::datapath::DatapathError;
 
 /// The kernel programs, as `build.rs` compiled them.
 pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay.o"));
@@ -55,7 +53,9 @@ pub(super) fn load(pin_dir: &Path, trace_sample: u32) -> Result<Ebpf, DatapathEr
         let loaded = hooks::program(&mut ebpf, program)?;
         loaded.load().map_err(|error| refused_by_kernel(&error))?;
         match fs::remove_file(&pin) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("use the pin directory")(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("use the pin directory")(error));
+            }
             _ => loaded.pin(&pin).map_err(|error| refused_by_kernel(&error))?,
         }
     }
@@ -69,7 +69,8 @@ fn check(maps: &Path, &Layout(name, key, value, entries): &Layout) -> Result<(),
         return Ok(());
     }
     let found = MapInfo::from_pin(&pin).map_err(|_| foreign(&pin))?;
-    if (found.key_size() as usize, found.value_size() as usize, found.max_entries()) == (key, value, entries) {
+    if (found.key_size() as usize, found.value_size() as usize, found.max_entries()) == (key, value, entries)
+    {
         Ok(())
     } else {
         Err(foreign(&pin))

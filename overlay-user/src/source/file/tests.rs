@@ -35,7 +35,7 @@ async fn told(source: &mut FileSource) -> String {
             assert!(rest[1..].trim_start().starts_with(&place), "{rest}");
             rest.to_owned()
         }
-        other => panic!("{other:?}"),
+        other @ (Event::Underlay(_) | Event::PortUp { .. } | Event::PortDown { .. }) => panic!("{other:?}"),
     }
 }
 
@@ -126,7 +126,7 @@ async fn a_directory_removed_and_made_again_is_told() {
     assert_eq!(told(&mut source).await, "10.0.0.3");
 }
 
-/// Kubernetes mounts a ConfigMap so: the name links to `..data/`, which links to a directory that is replaced.
+/// Kubernetes mounts a `ConfigMap` so: the name links to `..data/`, which links to a directory that is replaced.
 #[tokio::test]
 async fn a_link_to_another_directory_is_told() {
     let directory = tempfile::tempdir().expect("a directory");
