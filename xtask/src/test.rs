@@ -60,7 +60,9 @@ impl Tier {
     fn command(self) -> Command {
         project::cargo(match self {
             Self::Unit => &["test", "--no-fail-fast"],
-            Self::Prog => &["test", "--no-fail-fast", "--package", "overlay-tests", "--test", "prog"],
+            Self::Prog => {
+                &["test", "--no-fail-fast", "--package", "overlay-tests", "--lib", "--test", "prog"]
+            }
             // One at a time: the tests share two cores and measure time-outs.
             Self::Netns => &[
                 "test",
