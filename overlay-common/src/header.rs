@@ -10,7 +10,7 @@ use network_types::{
     vxlan::VxlanHdr,
 };
 
-use crate::MacAddr;
+use crate::{MacAddr, vxlan::OuterV4};
 
 /// A view of packet memory.
 ///
@@ -35,7 +35,7 @@ macro_rules! header {
 
 header!(
     Eth, ArpHdr, Ipv4Hdr, Ipv6Hdr, UdpHdr, VxlanHdr, Ports, ExtHdr, NdMessage, NdOption, [u8; 2], [u8; 8],
-    [u8; 86]
+    [u8; 86], OuterV4
 );
 
 /// An Ethernet header.

@@ -17,18 +17,7 @@ pub const PORT_MACS: usize = 4;
 /// Prefixes that a port may send from: 8 of its endpoint, and its link-local address.
 pub const PORT_PREFIXES: usize = 9;
 
-/// Gives a map type its casts of user space and asserts its layout: size, alignment, no hidden padding.
-macro_rules! abi {
-    ($type:ty, size $size:literal, align $align:literal) => {
-        const _: () = assert!(size_of::<$type>() == $size && align_of::<$type>() == $align);
-        // SAFETY: the type is `Copy + 'static` and, as `bytemuck::Pod` has the compiler check, has no padding and
-        // takes every bit pattern.
-        #[cfg(feature = "user")]
-        unsafe impl aya::Pod for $type {}
-    };
-}
-
-/// Defines a map type: `repr(C)`, plain old data.
+/// Defines a map type: `repr(C)`, of the stated layout, with the casts that user space needs.
 macro_rules! map_type {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $visible:vis $field:ident: $type:ty,)+ } size $size:literal, align $align:literal) => {
         $(#[$meta])*
@@ -36,9 +25,14 @@ macro_rules! map_type {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
         pub struct $name { $($(#[$field_meta])* $visible $field: $type,)+ }
-        abi!($name, size $size, align $align);
+        const _: () = assert!(size_of::<$name>() == $size && align_of::<$name>() == $align);
+        // SAFETY: the type is `Copy + 'static` and, as `bytemuck::Pod` has the compiler check, has no padding and
+        // takes every bit pattern.
+        #[cfg(feature = "user")]
+        unsafe impl aya::Pod for $name {}
     };
 }
+pub(crate) use map_type;
 
 map_type! {
     /// The value of `CONFIG`, an array of one: what this node is.

@@ -6,7 +6,8 @@ use network_types::{ip::Ipv4Hdr, udp::UdpHdr, vxlan::VxlanHdr};
 
 use crate::{
     Ip16, MacAddr,
-    header::{Eth, Header, ethertype, protocol},
+    header::{Eth, ethertype, protocol},
+    map::map_type,
 };
 
 /// Bytes that encapsulation adds in front of an inner frame over IPv4: Ethernet, IPv4, UDP, VXLAN.
@@ -38,33 +39,24 @@ pub struct OuterV4 {
     pub vxlan: VxlanHdr,
 }
 
-const _: () = assert!(size_of::<OuterV4>() == OVERHEAD_V4 && align_of::<OuterV4>() == 1);
-// SAFETY: `repr(C)` of byte arrays with alignment 1, as asserted, hence without padding.
-unsafe impl Header for OuterV4 {}
+const _: () = assert!(size_of::<OuterV4>() == OVERHEAD_V4);
 
-/// The value of `VTEPS`, an array: how frames travel to one VTEP.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
-pub struct Vtep {
-    /// Outer header but for lengths, TOS, UDP source port and VNI. Its IPv4 checksum field holds the folded,
-    /// not complemented sum of the rest of the header.
-    outer: [u8; TEMPLATE],
-    /// Address of the next hop.
-    next_hop: Ip16,
-    /// The VTEP's address.
-    pub addr: Ip16,
-    /// Interface index of the device that leads there, host order.
-    pub ifindex: u32,
-    /// Bits of `Vtep::ROUTED`, `Vtep::NEXT_HOP_MAC`.
-    pub flags: u32,
+map_type! {
+    /// The value of `VTEPS`, an array: how frames travel to one VTEP.
+    pub struct Vtep {
+        /// Outer header but for lengths, TOS, UDP source port and VNI. Its IPv4 checksum field holds the folded,
+        /// not complemented sum of the rest of the header.
+        outer: [u8; TEMPLATE],
+        /// Address of the next hop.
+        next_hop: Ip16,
+        /// The VTEP's address.
+        pub addr: Ip16,
+        /// Interface index of the device that leads there, host order.
+        pub ifindex: u32,
+        /// Bits of `Vtep::ROUTED`, `Vtep::NEXT_HOP_MAC`.
+        pub flags: u32,
+    } size 112, align 8
 }
-
-const _: () = assert!(size_of::<Vtep>() == 112 && align_of::<Vtep>() == 8);
-// SAFETY: the type is `Copy + 'static` and, as `bytemuck::Pod` has the compiler check, has no padding and takes
-// every bit pattern.
-#[cfg(feature = "user")]
-unsafe impl aya::Pod for Vtep {}
 
 /// The way to a VTEP over the underlay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
-//! Safe wrappers of the helpers that send a frame on its way. Each takes the `Packet`: nothing may touch it after.
+//! Safe wrappers of helpers. Those that send a frame on its way take the `Packet`: nothing may touch it after.
 
 use aya_ebpf::{
     bindings::{TC_ACT_REDIRECT, bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1},
-    helpers::{bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer},
+    helpers::{bpf_get_prandom_u32, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer},
 };
 use overlay_common::DropReason;
 
@@ -38,6 +38,13 @@ pub(crate) fn redirect_neigh(
     };
     // SAFETY: `params` is live during the call and its size is given.
     accepted(unsafe { bpf_redirect_neigh(ifindex, &raw mut params, size_of::<bpf_redir_neigh>() as i32, 0) })
+}
+
+/// A number that no sender can foresee.
+#[inline(always)]
+pub(crate) fn random() -> u32 {
+    // SAFETY: the helper takes nothing and gives a number.
+    unsafe { bpf_get_prandom_u32() }
 }
 
 #[inline(always)]

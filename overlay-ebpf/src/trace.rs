@@ -1,8 +1,8 @@
 //! Sampled trace of verdicts. Off, the verifier removes all of it: the sample rate is constant once loaded.
 
-use aya_ebpf::{Global, helpers::bpf_get_prandom_u32, programs::TcContext};
+use aya_ebpf::{Global, programs::TcContext};
 
-use crate::{Drop, Verdict};
+use crate::{Drop, Verdict, helpers, packet::Packet};
 
 /// One frame in this many is logged; 0, and the programs carry no trace at all. Set when loading.
 #[unsafe(no_mangle)]
@@ -12,12 +12,10 @@ static TRACE_SAMPLE: Global<u32> = Global::new(0);
 #[inline(always)]
 pub(crate) fn frame(ctx: &TcContext, result: &Result<Verdict, Drop>) {
     let one_in = TRACE_SAMPLE.load();
-    // SAFETY: the helper takes nothing and gives a number.
-    if one_in == 0 || unsafe { bpf_get_prandom_u32() } % one_in != 0 {
+    if one_in == 0 || helpers::random() % one_in != 0 {
         return;
     }
-    // SAFETY: the context is readable for as long as the program runs.
-    let device = unsafe { (*ctx.skb.skb).ifindex };
+    let device = Packet::new(ctx).ifindex();
     match result {
         Ok(Verdict::Pass) => {
             aya_log_ebpf::info!(ctx, "device {}: {} bytes passed to the host", device, ctx.len());

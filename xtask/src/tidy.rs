@@ -16,11 +16,11 @@ use crate::project;
 const UNSAFE_FILES: &[(&str, &str)] = &[
     ("overlay-common/src/header.rs", "marks the types that any bytes of a packet are valid for"),
     ("overlay-common/src/map.rs", "marks the types that maps may hold"),
-    ("overlay-common/src/pod.rs", "marks the types that maps may hold, for aya"),
     ("overlay-ebpf/src/helpers.rs", "calls the kernel's helpers"),
     ("overlay-ebpf/src/main.rs", "exports the programs and the licence by name"),
     ("overlay-ebpf/src/maps.rs", "reads and writes what maps point to"),
     ("overlay-ebpf/src/packet.rs", "reads and writes packets through checked pointers"),
+    ("overlay-ebpf/src/trace.rs", "exports the sample rate by name"),
     ("overlay-user/src/netlink/socket.rs", "makes a netlink socket of a received descriptor"),
 ];
 
