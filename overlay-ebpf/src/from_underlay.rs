@@ -43,10 +43,13 @@ pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
 }
 
 /// The outer IPv4 header, if the frame is UDP to our VTEP address and port; `None`: it is the host's.
+///
+/// UDP to our address whose port cannot be read is malformed: it might be VXLAN, and the host's stack would drop
+/// it uncounted.
 #[inline(always)]
 fn ours(pkt: Packet<'_>) -> Result<Option<(Packet<'_>, Ipv4Hdr)>, DropReason> {
     const NEEDED: usize = ETH + Ipv4Hdr::LEN;
-    if pkt.len() < NEEDED + UdpHdr::LEN || !pkt.is_for_host() || pkt.has_vlan_tag() {
+    if pkt.len() < NEEDED || !pkt.is_for_host() || pkt.has_vlan_tag() {
         return Ok(None);
     }
     let pkt = pkt.pull(NEEDED)?;
@@ -59,10 +62,12 @@ fn ours(pkt: Packet<'_>) -> Result<Option<(Packet<'_>, Ipv4Hdr)>, DropReason> {
         return Ok(None);
     }
     // A later fragment has no ports: the host's, which will not make a datagram of it without its first.
-    let length = usize::from(header.vihl & 0xf) * 4;
-    let offset = header.frags[0] & 0x1f | header.frags[1];
-    if length < Ipv4Hdr::LEN || offset != 0 || pkt.len() < ETH + length + UdpHdr::LEN {
+    if header.frags[0] & 0x1f | header.frags[1] != 0 {
         return Ok(None);
+    }
+    let length = usize::from(header.vihl & 0xf) * 4;
+    if length < Ipv4Hdr::LEN {
+        return Err(DropReason::Malformed);
     }
     let pkt = pkt.pull(ETH + length + UdpHdr::LEN)?;
     let ours = pkt.at::<UdpHdr>(ETH + length)?.dst == config.udp_port_be();

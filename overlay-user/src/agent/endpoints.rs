@@ -119,7 +119,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Takes up the endpoints that an earlier agent bound.
+    /// Takes up the endpoints that an earlier agent bound. Before the first bringing-up: their ports must be
+    /// among the desired when what is installed is first compared with them.
     pub(super) async fn restore(&mut self) {
         let links = match self.host.links().await {
             Ok(links) => links,
@@ -136,8 +137,6 @@ impl Agent {
                 }
             }
         }
-        self.remove_orphans().await;
-        self.sync().await;
     }
 
     /// Removes the veths of endpoints that the cluster does not give this node any more.
