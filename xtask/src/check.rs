@@ -25,11 +25,10 @@ pub(crate) struct Options {
 /// Runs every check, also after one that failed.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure(&[Group::Build, Group::Check])?;
-    let checks: [(&str, &dyn Fn() -> Result<()>); 7] = [
+    let checks: [(&str, &dyn Fn() -> Result<()>); 6] = [
         ("format", &|| format(options.fix)),
         ("tidy", &|| tidy::check(options.fix)),
         ("clippy", &clippy),
-        ("clippy-ebpf", &clippy_ebpf),
         ("docs", &docs),
         ("licences", &deny),
         ("advisories", &advisories),
@@ -48,15 +47,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Runs one check and prints its line.
 fn step(name: &str, check: &dyn Fn() -> Result<()>) -> bool {
-    let progress = Progress::quiet(format!("check  {name:<11}"));
+    let progress = Progress::quiet(format!("check  {name:<10}"));
     let result = check();
     let time = progress.finish();
     let time = if time < Duration::from_secs(1) { String::new() } else { format!("  {}", ui::seconds(time)) };
     match result {
-        Ok(()) => println!("check  {name:<11}  {}{time}", ui::good("ok")),
-        Err(error) if error.is::<Unreachable>() => println!("check  {name:<11}  not checked: {error}"),
+        Ok(()) => println!("check  {name:<10}  {}{time}", ui::good("ok")),
+        Err(error) if error.is::<Unreachable>() => println!("check  {name:<10}  not checked: {error}"),
         Err(error) => {
-            println!("check  {name:<11}  {}{time}\n{error:#}", ui::bad("FAILED"));
+            println!("check  {name:<10}  {}{time}\n{error:#}", ui::bad("FAILED"));
             return false;
         }
     }
@@ -69,19 +68,10 @@ fn format(fix: bool) -> Result<()> {
     passes(&mut project::cargo(args))
 }
 
+/// The kernel programs are linted as a library of the host: the compiler that knows their target comes without
+/// clippy.
 fn clippy() -> Result<()> {
-    let args =
-        ["clippy", "--workspace", "--exclude", "overlay-ebpf", "--all-targets", "--", "-D", "warnings"];
-    passes(&mut project::cargo(&args))
-}
-
-/// The kernel programs as a program of the host: the compiler that knows their target comes without clippy.
-///
-/// What is compiled for the BPF target only is so not linted; the build compiles it.
-fn clippy_ebpf() -> Result<()> {
-    let args = ["clippy", "--package", "overlay-ebpf", "--", "-D", "warnings"];
-    // Without std there is no unwinding, and the host's profile would ask for it.
-    passes(project::cargo(&args).env("CARGO_PROFILE_DEV_PANIC", "abort"))
+    passes(&mut project::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 fn docs() -> Result<()> {
