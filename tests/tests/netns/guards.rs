@@ -56,23 +56,58 @@ fn lies(target: u8) -> Vec<Lie> {
             shown: marked,
             value: "6006".to_owned(),
         },
+    ]
+}
+
+/// The lies about who is where that container 1 may tell to `target`.
+fn claims(target: u8) -> Vec<Lie> {
+    let own: Macs = (mac(SENDER), mac(target));
+    let claim = || arp(own, ArpOperation::REPLY, v4(SENDER), v4(target));
+    let advertise = || advertisement(own, v6(SENDER), v6(target), v6(SENDER));
+    let shown_arp = ("arp.opcode == 2", "arp.src.proto_ipv4");
+    let shown_nd = ("icmpv6.type == 136", "icmpv6.nd.na.target_address");
+    vec![
         Lie {
             what: "another's IPv4 address in an ARP answer",
             reason: "spoofed_arp",
             frame: arp(own, ArpOperation::REPLY, v4(NOBODY), v4(target)),
-            truth: arp(own, ArpOperation::REPLY, v4(SENDER), v4(target)),
-            shown: ("arp.opcode == 2", "arp.src.proto_ipv4"),
+            truth: claim(),
+            shown: shown_arp,
+            value: v4(SENDER).to_string(),
+        },
+        Lie {
+            what: "another's MAC address in an ARP answer",
+            reason: "spoofed_arp",
+            frame: with_mac(claim(), 22),
+            truth: claim(),
+            shown: shown_arp,
             value: v4(SENDER).to_string(),
         },
         Lie {
             what: "another's IPv6 address in a neighbour advertisement",
             reason: "spoofed_nd",
             frame: advertisement(own, v6(SENDER), v6(target), v6(NOBODY)),
-            truth: advertisement(own, v6(SENDER), v6(target), v6(SENDER)),
-            shown: ("icmpv6.type == 136", "icmpv6.nd.na.target_address"),
+            truth: advertise(),
+            shown: shown_nd,
+            value: v6(SENDER).to_string(),
+        },
+        Lie {
+            what: "another's MAC address in a neighbour advertisement",
+            reason: "spoofed_nd",
+            frame: with_mac(advertise(), 14 + 40 + 24 + 2),
+            truth: advertise(),
+            shown: shown_nd,
             value: v6(SENDER).to_string(),
         },
     ]
+}
+
+/// The frame with the MAC address of nobody at an offset, where that of the sender was.
+fn with_mac(mut frame: Vec<u8>, offset: usize) -> Vec<u8> {
+    let field = &mut frame[offset..offset + 6];
+    assert_eq!(field, mac(SENDER));
+    field.copy_from_slice(&mac(NOBODY));
+    frame
 }
 
 /// `a` (1) and `c` (3) on the first host, `b` (2) on the second.
@@ -91,7 +126,7 @@ fn a_lie_is_counted_and_not_delivered_and_the_truth_beside_it_is() {
     let sender = container(&lab, "a");
     for (name, number) in TARGETS {
         let target = container(&lab, name);
-        for lie in lies(number) {
+        for lie in lies(number).into_iter().chain(claims(number)) {
             let what = format!("{} to {name}", lie.what);
             let before = Drops::read(&lab.hosts[0]);
             let mut capture = Capture::inbound(&target.netns, "eth0", "").expect("a capture");

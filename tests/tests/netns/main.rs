@@ -20,6 +20,7 @@ mod restart;
 mod rogue;
 mod source;
 mod start;
+mod stream;
 mod support;
 mod traffic;
 mod wire;
