@@ -87,8 +87,10 @@ fn fail(error: &impl Display, code: u8) -> ExitCode {
 }
 
 fn complain(message: &str) {
+    // Line by line: a refusal may bring the lines to paste into a file.
+    let lines: Vec<_> = message.trim_end().lines().map(table::plain).collect();
     // Nothing is left to do where not even standard error takes it.
-    let _unheard = writeln!(io::stderr(), "overlay: {}", table::plain(message.trim_end()));
+    let _unheard = writeln!(io::stderr(), "overlay: {}", lines.join("\n"));
 }
 
 /// Prints what the command gives. Who closes the pipe early has seen enough: that is no error.

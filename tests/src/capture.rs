@@ -24,11 +24,22 @@ pub struct Capture {
 impl Capture {
     /// Starts to take the frames on `ifname` that match the pcap `filter` (empty: all); returns once it listens.
     pub fn start(netns: &Netns, ifname: &str, filter: &str) -> Result<Self> {
+        Self::with(netns, ifname, &[], filter)
+    }
+
+    /// As `start`, but only of frames that come in from the wire.
+    pub fn inbound(netns: &Netns, ifname: &str, filter: &str) -> Result<Self> {
+        // Not by the filter's own word `inbound`, which matches nothing on a veth.
+        Self::with(netns, ifname, &["-Q", "in"], filter)
+    }
+
+    fn with(netns: &Netns, ifname: &str, options: &[&str], filter: &str) -> Result<Self> {
         let file = std::env::temp_dir().join(format!("{}-{ifname}.pcap", netns.name()));
         let mut tcpdump = netns
             .command("tcpdump")
             .args(["-i", ifname, "-n", "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w"])
             .arg(&file)
+            .args(options)
             .args(filter.split_whitespace())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -68,8 +79,10 @@ impl Capture {
         self.stop()?;
         let mut command = Command::new("tshark");
         // Offline checksum checks are off by default in tshark; a wrong one must show.
-        command.args(["-n", "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-r"]);
-        command.arg(&self.file).args(["-T", "fields"]);
+        for protocol in ["ip", "tcp", "udp"] {
+            command.args(["-o", &format!("{protocol}.check_checksum:TRUE")]);
+        }
+        command.arg("-n").arg("-r").arg(&self.file).args(["-T", "fields"]);
         if !filter.is_empty() {
             command.args(["-Y", filter]);
         }

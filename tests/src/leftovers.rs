@@ -39,8 +39,22 @@ pub(crate) fn clear(name: &str) -> Result<()> {
     for netns in namespaces(name)? {
         run(Command::new("ip").args(["netns", "del", &netns]))?;
     }
+    remove_captures(name)?;
     remove_dir(&pin_dir(name))?;
     remove_dir(&lab_dir(name))
+}
+
+/// Removes the files of captures in the lab's namespaces.
+fn remove_captures(name: &str) -> Result<()> {
+    let own = format!("{name}-");
+    for entry in fs::read_dir(std::env::temp_dir())? {
+        let path = entry?.path();
+        let lab = path.file_name().and_then(|file| file.to_str()).is_some_and(|file| file.starts_with(&own));
+        if lab && path.extension().is_some_and(|extension| extension == "pcap") {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a directory and all in it, if it is there.

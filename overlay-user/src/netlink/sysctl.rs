@@ -12,8 +12,12 @@ pub struct SysctlError {
 }
 
 /// What makes the host's end of a veth deaf: with the programs detached, frames die there.
-const DEAF: [(&str, &str, &str); 5] = [
+const DEAF: [(&str, &str, &str); 7] = [
     ("ipv4", "forwarding", "0"),
+    // Without these the stack would take what is sent to an address of the host. With any `rp_filter`, also a
+    // loose one of `all`, it believes no source on a device that has no address.
+    ("ipv4", "rp_filter", "1"),
+    ("ipv4", "drop_unicast_in_l2_multicast", "1"),
     // Answer ARP for no address at all, and announce none.
     ("ipv4", "arp_ignore", "8"),
     ("ipv4", "arp_announce", "2"),
@@ -21,7 +25,7 @@ const DEAF: [(&str, &str, &str); 5] = [
     ("ipv6", "disable_ipv6", "1"),
 ];
 
-/// Keeps the host's own IP stack off the device: no forwarding, no ARP, no IPv6.
+/// Keeps the host's own IP stack off the device: no forwarding, no ARP, no source believed, no IPv6.
 pub(super) fn deafen(device: &str) -> Result<(), SysctlError> {
     for (family, name, value) in DEAF {
         let settings = format!("/proc/sys/net/{family}/conf/{device}");

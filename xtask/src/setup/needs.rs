@@ -27,8 +27,9 @@ pub(crate) enum Group {
 const PACKAGES: &[(Group, &str, &[&str])] = &[
     (Group::Lab, "iproute2", &["ip"]),
     (Group::Lab, "iputils-ping", &["ping"]),
-    (Group::Lab, "util-linux", &["nsenter", "chrt"]),
+    (Group::Lab, "util-linux", &["nsenter", "chrt", "setpriv", "unshare"]),
     (Group::Test, "bpftool", &["bpftool"]),
+    (Group::Test, "ethtool", &["ethtool"]),
     (Group::Test, "socat", &["socat"]),
     (Group::Test, "tcpdump", &["tcpdump"]),
     (Group::Test, "tshark", &["tshark"]),

@@ -1,0 +1,63 @@
+//! Containers come and go.
+
+use std::time::Duration;
+
+use overlay_tests::{Container, Lab, Netns};
+
+use crate::support::{
+    BLUE, addresses, assert_connected, container, dump, endpoint, hosts, links, pair, start, wait_for,
+};
+
+/// Ports, entries of our own in the FDB, and veths of the first host.
+fn installed(lab: &Lab) -> [usize; 3] {
+    let host = &lab.hosts[0];
+    let own = dump(host, "fdb").iter().filter(|row| row["to"] == "local").count();
+    let veths = links(&host.netns).into_keys().filter(|name| name.starts_with("ov")).count();
+    [dump(host, "ports").len(), own, veths]
+}
+
+#[test]
+fn a_container_that_goes_leaves_nothing_and_may_come_again() {
+    let mut lab = pair("gone");
+    assert_eq!(installed(&lab), [1; 3]);
+    let gone = lab.containers.remove(0);
+    let (name, ips) = (gone.name.clone(), gone.ips.clone());
+    drop(gone);
+    wait_for("unbound", Duration::from_secs(2), || endpoint(&lab.hosts[0], "a")["state"] == "unbound");
+    assert_eq!(installed(&lab), [0; 3]);
+    assert!(!container(&lab, "b").netns.ping(ips[0]), "it is gone");
+    let netns = Netns::new("ovt-gone-a").expect("a namespace");
+    lab.containers.push(Container { name, host: 0, network: BLUE.to_owned(), ips, netns });
+    lab.bind(container(&lab, "a")).expect("bound again");
+    assert_eq!(endpoint(&lab.hosts[0], "a")["state"], "ready");
+    assert_eq!(installed(&lab), [1; 3]);
+    assert_connected(container(&lab, "a"), container(&lab, "b"));
+}
+
+#[test]
+fn a_container_gone_while_no_agent_ran_is_noticed_by_the_next() {
+    let mut lab = pair("gone2");
+    lab.hosts[0].kill_agent().expect("killed");
+    drop(lab.containers.remove(0));
+    lab.hosts[0].start_agent().expect("started");
+    assert_eq!(endpoint(&lab.hosts[0], "a")["state"], "unbound");
+    assert_eq!(installed(&lab), [0; 3]);
+}
+
+#[test]
+fn an_endpoint_is_ready_when_add_returns_and_gone_when_delete_does() {
+    let mut lab = hosts("ready", 2);
+    lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
+    lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
+    start(&mut lab);
+    let (a, b) = (container(&lab, "a"), container(&lab, "b"));
+    for _ in 0..5 {
+        let id = endpoint(&lab.hosts[0], "a")["id"].as_str().expect("an id").to_owned();
+        lab.hosts[0].ask(&["endpoint", "delete", &id]).expect("deleted");
+        assert_eq!(installed(&lab), [0; 3]);
+        assert!(!links(&a.netns).contains_key("eth0"), "the interface went");
+        lab.bind(a).expect("bound");
+        // The first packet of all must get through: no DAD, no carrier to wait for.
+        assert_connected(a, b);
+    }
+}

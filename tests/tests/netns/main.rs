@@ -1,0 +1,26 @@
+//! The `netns` tier: real traffic between namespaces, real agents, captures read by tshark.
+//!
+//! Run by `cargo xtask test netns`, as root, one test at a time.
+
+mod connectivity;
+mod contract;
+mod dad;
+mod fail_closed;
+mod follow;
+mod forwarding;
+mod frames;
+mod guards;
+mod lifecycle;
+mod limits;
+mod malformed;
+mod policy;
+mod refusals;
+mod refused_edits;
+mod restart;
+mod rogue;
+mod source;
+mod start;
+mod stream;
+mod support;
+mod traffic;
+mod wire;
