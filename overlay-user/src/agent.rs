@@ -57,8 +57,7 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     {
         tokio::spawn(trace.run());
     }
-    agent.restore().await;
-    agent.take_event(source.next().await).await;
+    agent.start(source.next().await).await?;
     let agent = Arc::new(Mutex::new(agent));
     let (done, stopped) = tokio::sync::oneshot::channel::<()>();
     let api = tokio::spawn(server::serve(socket, control::Handle::new(Arc::clone(&agent)), async move {

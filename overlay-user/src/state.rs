@@ -93,6 +93,11 @@ impl State {
         self.ports.get(id).copied()
     }
 
+    /// The endpoints that have a veth here, and the host sides of those.
+    pub fn bindings(&self) -> impl Iterator<Item = (&EndpointId, Ifindex)> {
+        self.ports.iter().map(|(id, ifindex)| (id, *ifindex))
+    }
+
     /// The endpoints that the cluster declares for this node.
     pub fn local_endpoints(&self) -> impl Iterator<Item = (&EndpointId, &Endpoint)> {
         let endpoints = self.cluster.iter().flat_map(|cluster| &cluster.endpoints);

@@ -18,12 +18,12 @@ pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
             left.push(format!("{what} ({error})"));
         }
     };
-    // Programs before devices: no frame may find a port without its guard.
+    // Devices before programs: no frame may find a port without its guard.
+    step("veths and neighbour entries".into(), remove_devices());
     step(
         format!("pins in {}", paths.pin_dir.display()),
         bpf::uninstall(&paths.pin_dir).map_err(|e| e.to_string()),
     );
-    step("veths and neighbour entries".into(), remove_devices());
     for dir in [&paths.state_dir, &paths.run_dir] {
         step(format!("{}", dir.display()), remove_files(dir).map_err(|e| e.to_string()));
     }

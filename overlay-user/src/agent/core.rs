@@ -61,8 +61,26 @@ impl Agent {
         self.reconciler.datapath.take_trace()
     }
 
+    /// Takes in what the source says first, and brings the kernel from what an earlier agent left to it.
+    pub(super) async fn start(&mut self, first: Event) -> anyhow::Result<()> {
+        self.note(&first);
+        self.state.apply(first);
+        self.restore().await.context("cannot list the network devices")?;
+        self.remove_orphans().await;
+        self.underlay_changed().await;
+        Ok(())
+    }
+
     /// Takes in what the source says.
     pub(super) async fn take_event(&mut self, event: Event) {
+        self.note(&event);
+        self.state.apply(event);
+        self.remove_orphans().await;
+        self.underlay_changed().await;
+    }
+
+    /// Logs what the source says.
+    fn note(&self, event: &Event) {
         match &event {
             Event::Cluster(cluster) => tracing::info!(
                 nodes = cluster.nodes.len(),
@@ -70,12 +88,10 @@ impl Agent {
                 endpoints = cluster.endpoints.len(),
                 "the cluster changed"
             ),
+            Event::SourceFailed(error) if self.state.cluster().is_none() => tracing::error!("{error}"),
             Event::SourceFailed(error) => tracing::error!("{error}; the last good state stays"),
             Event::Underlay(_) | Event::PortUp { .. } | Event::PortDown { .. } => {}
         }
-        self.state.apply(event);
-        self.remove_orphans().await;
-        self.underlay_changed().await;
     }
 
     /// Reads the underlay again: device, address, MTU, routes and next hops.
@@ -99,9 +115,9 @@ impl Agent {
 
     /// Takes in that a device is gone.
     pub(super) async fn link_gone(&mut self, ifindex: Ifindex) {
-        let bound = self.bindings.iter().map(|(id, _)| id);
+        let bound = self.state.bindings();
         let gone: Vec<EndpointId> =
-            bound.filter(|id| self.state.bound(id) == Some(ifindex)).cloned().collect();
+            bound.filter(|(_, bound)| *bound == ifindex).map(|(id, _)| id.clone()).collect();
         for id in &gone {
             tracing::warn!(endpoint = %id, "its container is gone");
             self.forget(id);
@@ -113,8 +129,7 @@ impl Agent {
     pub(super) async fn everything_changed(&mut self) {
         match self.host.links().await {
             Ok(links) => {
-                let bound = self.bindings.iter().filter_map(|(id, _)| Some((id, self.state.bound(id)?)));
-                let gone = bound.filter(|(_, ifindex)| !links.contains_key(ifindex));
+                let gone = self.state.bindings().filter(|(_, ifindex)| !links.contains_key(ifindex));
                 for id in gone.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
                     tracing::warn!(endpoint = %id, "its container is gone");
                     self.forget(&id);

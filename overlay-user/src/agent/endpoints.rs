@@ -10,7 +10,10 @@ use crate::{
     },
     cluster::EndpointId,
     event::Event,
-    netlink::veth::{self, Created, VethSpec},
+    netlink::{
+        socket::RtnlError,
+        veth::{self, Created, VethSpec},
+    },
     netns::{self, NamespaceFds},
     state::Wanted,
     tables::Ifindex,
@@ -53,10 +56,11 @@ impl Agent {
         let endpoint =
             self.state.find_declared(&wanted).map_err(|error| Refusal::invalid(error.to_string()))?;
         let id = endpoint.id();
-        if let Some(binding) = self.bindings.get(&id) {
+        if self.state.bound(&id).is_some() {
+            let netns = self.bindings.get(&id).map(|binding| binding.netns.display().to_string());
             return Err(Refusal::conflict(format!(
                 "endpoint {id} is bound to {}; delete it first: overlay endpoint delete {id}",
-                binding.netns.display()
+                netns.as_deref().unwrap_or("a container")
             )));
         }
         let network = self.state.cluster().and_then(|cluster| cluster.networks.get(&endpoint.network));
@@ -121,22 +125,28 @@ impl Agent {
 
     /// Takes up the endpoints that an earlier agent bound. Before the first bringing-up: their ports must be
     /// among the desired when what is installed is first compared with them.
-    pub(super) async fn restore(&mut self) {
-        let links = match self.host.links().await {
-            Ok(links) => links,
-            Err(error) => return self.trouble("netlink", error.to_string(), "restart the agent"),
-        };
+    pub(super) async fn restore(&mut self) -> Result<(), RtnlError> {
+        let links = self.host.links().await?;
+        let there = |name: &str| links.values().find(|link| link.name == name).map(|link| link.ifindex);
         let known: Vec<_> =
-            self.bindings.iter().map(|(id, binding)| (id.clone(), binding.host_ifname.clone())).collect();
-        for (id, name) in known {
-            match links.values().find(|link| link.name == name) {
-                Some(link) => self.state.apply(Event::PortUp { id, ifindex: link.ifindex }),
-                None => {
-                    tracing::warn!(endpoint = %id, "its container went while no agent ran");
-                    self.bindings.remove(&id);
-                }
+            self.bindings.iter().map(|(id, binding)| (id.clone(), there(&binding.host_ifname))).collect();
+        for (id, ifindex) in known {
+            if let Some(ifindex) = ifindex {
+                self.state.apply(Event::PortUp { id, ifindex });
+            } else {
+                tracing::warn!(endpoint = %id, "its container went while no agent ran");
+                self.bindings.remove(&id);
             }
         }
+        // A veth tells by its name whose it is, also where the list of bindings was lost.
+        let unbound = self.state.local_endpoints().filter(|(id, _)| self.state.bound(id).is_none());
+        let found: Vec<_> =
+            unbound.filter_map(|(id, _)| Some((id.clone(), there(&veth::host_ifname(id))?))).collect();
+        for (id, ifindex) in found {
+            tracing::warn!(endpoint = %id, "its interface is here, its namespace is not known any more");
+            self.state.apply(Event::PortUp { id, ifindex });
+        }
+        Ok(())
     }
 
     /// Removes the veths of endpoints that the cluster does not give this node any more.
@@ -177,7 +187,7 @@ impl Agent {
                 continue;
             }
             // The container's end first: the host's end says what was done, and is what is looked at again.
-            match set_container_mtu(binding, mtu).await {
+            match set_container_mtu(binding, link.ifindex, mtu).await {
                 Ok(()) => {
                     tracing::info!(endpoint = %id, mtu, "follows the underlay's MTU");
                     if let Err(error) = self.host.set_host_mtu(link.ifindex, mtu).await {
@@ -198,7 +208,7 @@ impl Agent {
     }
 }
 
-async fn set_container_mtu(binding: &Binding, mtu: u16) -> Result<(), String> {
+async fn set_container_mtu(binding: &Binding, host: Ifindex, mtu: u16) -> Result<(), String> {
     let fds = netns::reopen_via_helper(&binding.netns).await.map_err(|error| error.to_string())?;
-    veth::set_container_mtu(&fds, &binding.ifname, mtu).await.map_err(|error| error.to_string())
+    veth::set_container_mtu(&fds, &binding.ifname, host, mtu).await.map_err(|error| error.to_string())
 }

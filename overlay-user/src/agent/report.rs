@@ -16,7 +16,7 @@ use crate::{
             Table, VtepRow,
         },
     },
-    cluster::{self, NodeKind},
+    cluster::{self, Cluster, NodeKind},
     datapath::{Datapath as _, DatapathError},
     netlink::device_name,
     tables::{Fdb, Ifindex, Tables},
@@ -47,6 +47,7 @@ pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
                 hook: program.hook.into(),
             })
             .collect(),
+        forwarded: agent.reconciler.datapath.counters().map_err(refusal)?,
         audit: agent.reconciler.audited(),
         source: SourceStatus {
             engine: agent.engine.into(),
@@ -103,6 +104,15 @@ pub(super) fn networks(agent: &Agent) -> Vec<NetworkInfo> {
 pub(super) fn network_block(agent: &Agent, wanted: &NetworkCreate) -> Answer<String> {
     let taken: BTreeSet<u32> = networks(agent).into_iter().map(|network| network.vni).collect();
     let free = || (1..=Vni::MAX).find(|vni| !taken.contains(vni)).unwrap_or_default();
+    if networks(agent).iter().any(|network| network.name == wanted.name) {
+        return Err(Refusal::conflict(format!(
+            "there is a network {:?} already; choose another name",
+            wanted.name
+        )));
+    }
+    if wanted.subnets.is_empty() {
+        return Err(Refusal::invalid("--subnet: a network needs a subnet; give one like 10.1.0.0/24"));
+    }
     let vni = Vni::new(wanted.vni.unwrap_or_else(free))
         .map_err(|error| Refusal::invalid(format!("--vni: {error}; choose one in that range")))?;
     if taken.contains(&vni.get()) {
@@ -117,8 +127,14 @@ pub(super) fn network_block(agent: &Agent, wanted: &NetworkCreate) -> Answer<Str
         })
     };
     let subnets: Vec<IpNet> = wanted.subnets.iter().map(read).collect::<Answer<_>>()?;
-    let block = cluster::network_block(&wanted.name, vni, &subnets, wanted.mtu);
-    Ok(if wanted.encrypted { format!("{block}encrypted = true\n") } else { block })
+    let mut block = cluster::network_block(&wanted.name, vni, &subnets, wanted.mtu);
+    if wanted.encrypted {
+        block += "encrypted = true\n";
+    }
+    // What is proposed must be what the file takes.
+    let alone = format!("[[node]]\nname = \"h\"\nvtep = \"192.0.2.1\"\n{block}");
+    Cluster::parse(&alone).map_err(|error| Refusal::invalid(error.message))?;
+    Ok(block)
 }
 
 pub(super) fn endpoints(agent: &Agent) -> Vec<EndpointInfo> {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::netns::NamespaceFds;
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{Read as _, Write as _},
     os::fd::{AsFd as _, OwnedFd},
@@ -64,6 +65,7 @@ fn status() -> Status {
         node: StatusNode { name: "h1".into(), vtep: None, underlay: None, mtu: None },
         problems: Vec::new(),
         programs: Vec::new(),
+        forwarded: BTreeMap::from([("to_local".to_owned(), 3)]),
         audit: Audit::default(),
         source: SourceStatus { engine: "file".into(), ok: true, error: None, line: None, column: None },
         counts: Counts::default(),

@@ -5,6 +5,7 @@ mod dump;
 pub use dump::{FdbRow, NeighRow, PortRow, Table, VtepRow};
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Whether the node does all that it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Status {
     pub problems: Vec<Problem>,
     /// The programs in the kernel.
     pub programs: Vec<Program>,
+    /// Frames that the programs sent on or answered, by what became of them.
+    #[serde(default)]
+    pub forwarded: BTreeMap<String, u64>,
     /// How often the tables in the kernel were compared with what they should hold.
     pub audit: Audit,
     /// Where the cluster comes from.

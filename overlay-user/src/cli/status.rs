@@ -33,12 +33,20 @@ fn render(status: &Status, colour: bool, now: SystemTime) -> String {
         ),
         ("ports", format!("{} attached here", counts.ports)),
         ("programs", programs(&status.programs)),
+        ("frames", frames(&status.forwarded)),
         ("audit", audit(status.audit, now)),
         ("problems", problems(status)),
         ("version", format!("{}, ABI {}", status.version, status.abi)),
     ]);
     // The cells are clean by now, and only the first line is coloured, so no width is wrong.
     if colour { body.replacen(state, &format!("\u{1b}[{code}m{state}\u{1b}[0m"), 1) } else { body }
+}
+
+/// What became of frames, in words: `to_underlay` is "to underlay".
+fn frames(forwarded: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<_> =
+        forwarded.iter().map(|(what, count)| format!("{count} {}", what.replace('_', " "))).collect();
+    counts.join(", ")
 }
 
 fn node(node: &StatusNode) -> String {
@@ -124,6 +132,7 @@ mod tests {
                 fix: "mend it".into(),
             }],
             programs: vec![program("ova"), program("ovb")],
+            forwarded: BTreeMap::from([("to_local".to_owned(), 3)]),
             audit: Audit { runs: 3, repaired: 1, last: Some(100) },
             source: SourceStatus {
                 engine: "file".into(),

@@ -53,6 +53,9 @@ pub(super) fn prefix(value: &Value<'_>) -> Result<IpNet, DocumentError> {
 /// The prefix that a value is; an address alone is the prefix of that address.
 pub(super) fn prefix_or_ip(value: &Value<'_>) -> Result<IpNet, DocumentError> {
     match value.string()?.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() => {
+            Err(value.error(&format!("{ip} is no address that is sent from; leave it out")))
+        }
         Ok(ip) => without_host_bits(value, IpNet::from(ip)),
         Err(_) => prefix(value),
     }

@@ -69,7 +69,8 @@ impl Bpf {
             hooks,
             ebpf,
         };
-        this.places = this.read_places()?;
+        this.places =
+            this.read_vteps()?.into_iter().map(|(place, vtep)| (vtep.addr.to_ip(), place)).collect();
         for hook in this.hooks.installed()?.into_keys() {
             this.hooks.attach(&mut this.ebpf, hook)?;
         }
@@ -82,24 +83,25 @@ impl Bpf {
     }
 
     /// What the programs count besides drops.
-    pub fn counters(&mut self) -> Result<BTreeMap<&'static str, u64>, DatapathError> {
+    pub fn counters(&mut self) -> Result<BTreeMap<String, u64>, DatapathError> {
         let mut counts = BTreeMap::new();
         for counter in Counter::ALL {
             let values = self.counters.get(&(counter as u32), 0).map_err(on_map("COUNTERS"))?;
-            counts.insert(counter.name(), sum(&values));
+            counts.insert(counter.name().to_owned(), sum(&values));
         }
         Ok(counts)
     }
 
-    fn read_places(&self) -> Result<BTreeMap<IpAddr, u32>, DatapathError> {
-        let mut places = BTreeMap::new();
+    /// The VTEPS in use, by their places.
+    fn read_vteps(&self) -> Result<BTreeMap<u32, vxlan::Vtep>, DatapathError> {
+        let mut vteps = BTreeMap::new();
         for place in 0..MAX_VTEPS {
             let vtep = self.vteps.get(&place, 0).map_err(on_map("VTEPS"))?;
             if vtep != vxlan::Vtep::EMPTY {
-                places.insert(vtep.addr.to_ip(), place);
+                vteps.insert(place, vtep);
             }
         }
-        Ok(places)
+        Ok(vteps)
     }
 
     fn node(&self) -> Result<Option<NodeEntry>, DatapathError> {
@@ -131,14 +133,23 @@ impl Bpf {
         Ok(())
     }
 
-    /// Sets a network, and the flags of its members with it: a look-up must not see one without the other.
+    /// Sets the node, and with it what every template says of it: our address and the UDP port.
+    fn set_node(&mut self, node: &NodeEntry) -> Result<(), DatapathError> {
+        for (place, vtep) in self.read_vteps()? {
+            let template = codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(&vtep))?;
+            self.vteps.set(place, template, ANY).map_err(on_map("VTEPS"))?;
+        }
+        self.config.set(0, codec::node(node), ANY).map_err(on_map("CONFIG"))
+    }
+
+    /// Sets a network, and before it the flags of its members: a change that is interrupted leaves members whose
+    /// flags are not their network's, which `read` takes for no members.
     fn set_net(&mut self, vni: Vni, net: map::Net) -> Result<(), DatapathError> {
-        put(&mut self.nets, "NETS", vni.get(), net)?;
         let members = entries(&self.members, "MEMBERS")?;
         for (key, _) in members.into_iter().filter(|(key, _)| key.vni == vni.get()) {
             put(&mut self.members, "MEMBERS", key, codec::member(net))?;
         }
-        Ok(())
+        put(&mut self.nets, "NETS", vni.get(), net)
     }
 
     fn add_member(&mut self, vni: Vni, vtep: IpAddr) -> Result<(), DatapathError> {
@@ -159,24 +170,25 @@ impl Bpf {
 
 impl Datapath for Bpf {
     fn read(&mut self) -> Result<Tables, DatapathError> {
-        self.places = self.read_places()?;
-        let addrs: BTreeMap<u32, IpAddr> = self.places.iter().map(|(addr, place)| (*place, *addr)).collect();
+        let vteps = self.read_vteps()?;
+        self.places = vteps.iter().map(|(place, vtep)| (vtep.addr.to_ip(), *place)).collect();
         let mut tables = Tables { node: self.node()?, ..Tables::default() };
-        for (addr, place) in &self.places {
-            let vtep = self.vteps.get(place, 0).map_err(on_map("VTEPS"))?;
-            tables.vteps.insert(*addr, codec::vtep_back(&vtep));
+        tables.vteps = vteps.values().map(|vtep| (vtep.addr.to_ip(), codec::vtep_back(vtep))).collect();
+        let nets: BTreeMap<u32, map::Net> = entries(&self.nets, "NETS")?.into_iter().collect();
+        for (vni, net) in &nets {
+            tables.nets.extend(Vni::new(*vni).ok().map(|vni| (vni, codec::net_back(*net))));
         }
-        for (vni, net) in entries(&self.nets, "NETS")? {
-            tables.nets.extend(Vni::new(vni).ok().map(|vni| (vni, codec::net_back(net))));
-        }
-        for (key, _) in entries(&self.members, "MEMBERS")? {
-            tables.members.extend(Vni::new(key.vni).ok().map(|vni| (vni, key.vtep.to_ip())));
+        for (key, member) in entries(&self.members, "MEMBERS")? {
+            let whole = nets.get(&key.vni).is_some_and(|net| codec::member(*net) == member);
+            tables
+                .members
+                .extend(Vni::new(key.vni).ok().filter(|_| whole).map(|vni| (vni, key.vtep.to_ip())));
         }
         for (key, neigh) in entries(&self.neigh, "NEIGH")? {
             tables.neigh.extend(Vni::new(key.vni).ok().map(|vni| ((vni, key.ip.to_ip()), neigh.mac)));
         }
         for (key, fdb) in entries(&self.fdb, "FDB")? {
-            let value = codec::fdb_back(&fdb, |place| addrs.get(&place).copied());
+            let value = codec::fdb_back(&fdb, |place| vteps.get(&place).map(|vtep| vtep.addr.to_ip()));
             tables.fdb.extend(codec::fdb_key_back(key).zip(value));
         }
         for (ifindex, port) in entries(&self.ports, "PORTS")? {
@@ -188,7 +200,7 @@ impl Datapath for Bpf {
 
     fn apply(&mut self, op: &Op) -> Result<(), DatapathError> {
         match op {
-            Op::SetNode(node) => self.config.set(0, codec::node(node), ANY).map_err(on_map("CONFIG")),
+            Op::SetNode(node) => self.set_node(node),
             Op::SetNet(vni, net) => self.set_net(*vni, codec::net(net)),
             Op::DelNet(vni) => self.delete_net(*vni),
             Op::SetVtep(addr, vtep) => self.set_vtep(*addr, vtep),

@@ -18,7 +18,7 @@ use netlink_packet_route::{
         NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourMessage,
         NeighbourState,
     },
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType, RouteVia},
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType},
 };
 use overlay_common::MacAddr;
 use rustix::io::Errno;
@@ -183,9 +183,9 @@ fn route_of_answer(answer: RouteNetlinkMessage, vtep: IpAddr) -> Option<Route> {
             ifindex = Some(Ifindex(index));
         } else if let RouteAttribute::Gateway(gateway) = attribute {
             via = ip_of(&gateway).unwrap_or(via);
-        } else if let RouteAttribute::Via(RouteVia::Inet6(gateway)) = attribute {
-            // An IPv4 route by way of an IPv6 gateway (RFC 5549).
-            via = gateway.into();
+        } else if let RouteAttribute::Via(_) = attribute {
+            // By way of a gateway of the other family (RFC 8950): the outer header is built for one of its own.
+            return None;
         }
     }
     Some(Route { ifindex: ifindex?, via })

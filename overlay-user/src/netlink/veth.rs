@@ -32,6 +32,12 @@ use std::{
 /// How the host's ends of our veth pairs begin.
 pub const HOST_PREFIX: &str = "ov";
 
+/// What follows `HOST_PREFIX`: digits of a hash, in base 32 (RFC 4648 section 6, in small letters).
+const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// How many of them.
+const DIGITS_IN_NAME: usize = 11;
+
 /// The longest name of a device (`IFNAMSIZ` less the closing zero).
 const MAX_NAME: usize = 15;
 
@@ -61,13 +67,12 @@ pub struct Created {
 
 /// The name of an endpoint's veth on the host: `ov` and eleven letters and digits, always the same for one endpoint.
 pub fn host_ifname(id: &EndpointId) -> String {
-    const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     // FNV-1a: the name must not depend on the version of a library.
     let mut hash = id.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     let mut name = HOST_PREFIX.to_owned();
-    for _ in 0..11 {
+    for _ in 0..DIGITS_IN_NAME {
         // The upper bits are the better mixed ones.
         name.push(char::from(DIGITS[(hash >> 59) as usize]));
         hash <<= 5;
@@ -118,8 +123,12 @@ impl Host {
     /// The veth devices on this host whose names are of our form.
     pub async fn our_veths(&self) -> Result<Vec<Link>, RtnlError> {
         let links = self.links().await?;
-        let ours =
-            |link: &Link| link.name.starts_with(HOST_PREFIX) && link.name.len() == 13 && link.peer.is_some();
+        let ours = |link: &Link| {
+            let digits = link.name.strip_prefix(HOST_PREFIX).unwrap_or_default();
+            digits.len() == DIGITS_IN_NAME
+                && digits.bytes().all(|digit| DIGITS.contains(&digit))
+                && link.peer.is_some()
+        };
         Ok(links.into_values().filter(ours).collect())
     }
 
@@ -129,10 +138,17 @@ impl Host {
     }
 }
 
-/// Sets the MTU of the container's end of a veth pair.
-pub async fn set_container_mtu(fds: &NamespaceFds, ifname: &str, mtu: u16) -> Result<(), VethError> {
+/// Sets the MTU of the container's end of a veth pair, if it is the peer of this host's end: the path of a
+/// namespace may by now lead to another.
+pub async fn set_container_mtu(
+    fds: &NamespaceFds,
+    ifname: &str,
+    host_ifindex: Ifindex,
+    mtu: u16,
+) -> Result<(), VethError> {
     let container = fds.connect().map_err(failed("open the container's namespace"))?;
     let link = link_by_name(&container, ifname).await.map_err(failed("find the container's interface"))?;
+    let link = link.filter(|link| link.peer == Some(host_ifindex));
     set_mtu(&container, link.ok_or_else(|| VethError::Gone(ifname.to_owned()))?.ifindex, mtu).await
 }
 

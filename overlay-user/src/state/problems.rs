@@ -32,6 +32,7 @@ impl State {
         problems.extend(self.unroutable());
         problems.extend(self.networks().filter_map(|network| self.mtu_too_large(network)));
         problems.extend(self.networks().filter_map(|network| self.mtu_too_small(network)));
+        problems.extend(self.networks().filter_map(not_built));
         problems.extend(self.not_encrypted());
         problems
     }
@@ -139,4 +140,19 @@ impl State {
             })
             .collect()
     }
+}
+
+/// What a network asks for and this version does not do. `internal` needs nothing: no network leads out.
+fn not_built(network: &Network) -> Option<Problem> {
+    let asked = [("flood", network.flood), ("host", network.host), ("egress", network.egress)];
+    let keys: Vec<&str> = asked.iter().filter(|(_, asked)| *asked).map(|(key, _)| *key).collect();
+    (!keys.is_empty()).then(|| Problem {
+        code: "not_built",
+        message: format!(
+            "network {} asks for {}, which this version does not do",
+            quoted(&network.name),
+            keys.join(", ")
+        ),
+        fix: "remove it from the [[network]]".to_owned(),
+    })
 }

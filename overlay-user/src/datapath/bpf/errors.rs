@@ -28,6 +28,14 @@ pub(super) fn full_or_failed(name: &'static str) -> impl Fn(MapError) -> Datapat
     }
 }
 
+/// Looking at a pinned link failed.
+pub(super) fn on_link<E: Error>(pin: &Path) -> impl Fn(E) -> DatapathError {
+    move |error| DatapathError::Kernel {
+        action: format!("read the link {}", pin.display()),
+        source: flat(&error),
+    }
+}
+
 /// Attaching a program failed.
 pub(super) fn attach<E: Error>(hook: Hook) -> impl Fn(E) -> DatapathError {
     move |error| DatapathError::Kernel {

@@ -15,7 +15,7 @@ use aya::{
     },
 };
 
-use super::errors::{attach, failed, unsupported};
+use super::errors::{attach, failed, on_link, unsupported};
 use crate::{
     datapath::DatapathError,
     netlink::{device_index, device_name},
@@ -46,7 +46,7 @@ impl Hooks {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let Some((program, device)) = name.split_once('@') else { continue };
             let Some(program) = PROGRAMS.into_iter().find(|known| known.name() == program) else { continue };
-            match Self::program_at(&path, device) {
+            match Self::program_at(&path, device)? {
                 Some((ifindex, id)) => {
                     hooks.insert(Hook { program, ifindex }, id);
                 }
@@ -56,13 +56,14 @@ impl Hooks {
         Ok(hooks)
     }
 
-    /// The device and program id of a pinned link, if its program is really at that device.
-    fn program_at(path: &Path, device: &str) -> Option<(Ifindex, u32)> {
-        let link = FdLink::from(PinnedLink::from_pin(path).ok()?);
-        let id = link.info().ok()?.program_id();
-        let (_, attached) = SchedClassifier::query_tcx(device, TcAttachType::Ingress).ok()?;
-        attached.iter().any(|info| info.id() == id).then_some(())?;
-        Some((device_index(device)?, id))
+    /// The device and program id of a pinned link; none where its device is gone, or another has the name.
+    fn program_at(path: &Path, device: &str) -> Result<Option<(Ifindex, u32)>, DatapathError> {
+        let Some(ifindex) = device_index(device) else { return Ok(None) };
+        let link = FdLink::from(PinnedLink::from_pin(path).map_err(on_link(path))?);
+        let id = link.info().map_err(on_link(path))?.program_id();
+        let (_, attached) =
+            SchedClassifier::query_tcx(device, TcAttachType::Ingress).map_err(on_link(path))?;
+        Ok(attached.iter().any(|info| info.id() == id).then_some((ifindex, id)))
     }
 
     /// Attaches a program, or swaps the program of a link that is there.

@@ -9,7 +9,7 @@ use super::{
 use crate::datapath::DatapathError;
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{Map, MapInfo},
+    maps::{Map, MapInfo, MapType},
 };
 use aya_log::EbpfLogger;
 use overlay_common::{
@@ -20,19 +20,19 @@ use overlay_common::{
 /// The kernel programs, as `build.rs` compiled them.
 pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay.o"));
 
-/// A map that is pinned: its name, and the sizes of key and value in bytes and the entries it must have.
-struct Layout(&'static str, usize, usize, u32);
+/// A map that is pinned: its name, and the type, the sizes of key and value in bytes and the entries it must have.
+struct Layout(&'static str, MapType, usize, usize, u32);
 
 const LAYOUTS: [Layout; 9] = [
-    Layout("CONFIG", 4, size_of::<map::NodeConfig>(), 1),
-    Layout("PORTS", 4, size_of::<map::Port>(), MAX_PORTS),
-    Layout("FDB", size_of::<FdbKey>(), size_of::<map::Fdb>(), MAX_ENDPOINTS),
-    Layout("NEIGH", size_of::<NeighKey>(), size_of::<Neigh>(), 2 * MAX_ENDPOINTS),
-    Layout("VTEPS", 4, size_of::<vxlan::Vtep>(), MAX_VTEPS),
-    Layout("MEMBERS", size_of::<MemberKey>(), size_of::<map::Member>(), MAX_ENDPOINTS),
-    Layout("NETS", 4, size_of::<map::Net>(), MAX_NETS),
-    Layout("COUNTERS", 4, 8, overlay_common::Counter::ALL.len() as u32),
-    Layout("DROPS", size_of::<DropKey>(), 8, MAX_NETS * 4),
+    Layout("CONFIG", MapType::Array, 4, size_of::<map::NodeConfig>(), 1),
+    Layout("PORTS", MapType::Hash, 4, size_of::<map::Port>(), MAX_PORTS),
+    Layout("FDB", MapType::Hash, size_of::<FdbKey>(), size_of::<map::Fdb>(), MAX_ENDPOINTS),
+    Layout("NEIGH", MapType::Hash, size_of::<NeighKey>(), size_of::<Neigh>(), 2 * MAX_ENDPOINTS),
+    Layout("VTEPS", MapType::Array, 4, size_of::<vxlan::Vtep>(), MAX_VTEPS),
+    Layout("MEMBERS", MapType::Hash, size_of::<MemberKey>(), size_of::<map::Member>(), MAX_ENDPOINTS),
+    Layout("NETS", MapType::Hash, 4, size_of::<map::Net>(), MAX_NETS),
+    Layout("COUNTERS", MapType::PerCpuArray, 4, 8, overlay_common::Counter::ALL.len() as u32),
+    Layout("DROPS", MapType::PerCpuHash, size_of::<DropKey>(), 8, MAX_NETS * 4),
 ];
 
 /// Loads the object over the maps pinned below `pin_dir`, making those that are not there, and pins the programs.
@@ -63,14 +63,14 @@ pub(super) fn load(pin_dir: &Path, trace_sample: u32) -> Result<Ebpf, DatapathEr
 }
 
 /// Refuses a pinned map of another layout, which the loader would take as it is.
-fn check(maps: &Path, &Layout(name, key, value, entries): &Layout) -> Result<(), DatapathError> {
+fn check(maps: &Path, &Layout(name, kind, key, value, entries): &Layout) -> Result<(), DatapathError> {
     let pin = maps.join(name);
     if !pin.exists() {
         return Ok(());
     }
     let found = MapInfo::from_pin(&pin).map_err(|_| foreign(&pin))?;
-    if (found.key_size() as usize, found.value_size() as usize, found.max_entries()) == (key, value, entries)
-    {
+    let sizes = (found.key_size() as usize, found.value_size() as usize, found.max_entries());
+    if found.map_type().is_ok_and(|found| found == kind) && sizes == (key, value, entries) {
         Ok(())
     } else {
         Err(foreign(&pin))
