@@ -1,0 +1,211 @@
+//! The programs, loaded for one test, and what they did with a frame.
+
+use std::collections::BTreeMap;
+
+use aya::{
+    Ebpf, EbpfLoader, TestRun as _, TestRunOptions,
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuHashMap},
+    programs::SchedClassifier,
+};
+use overlay_common::{
+    Counter, DropReason,
+    map::{DropKey, Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port},
+    vxlan::Vtep,
+};
+use overlay_user::datapath::bpf::OBJECT;
+
+/// Size of `struct __sk_buff`, and offsets of what a test sets in it.
+const CONTEXT: usize = 192;
+const CONTEXT_GSO_SEGS: usize = 164;
+const CONTEXT_GSO_SIZE: usize = 176;
+/// Room for what comes out: the largest frame the kernel takes in, and an outer header.
+const ROOM: usize = 8192;
+
+/// A program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hook {
+    FromContainer,
+    FromUnderlay,
+}
+
+impl Hook {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::FromContainer => "from_container",
+            Self::FromUnderlay => "from_underlay",
+        }
+    }
+}
+
+/// What a program said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// `TC_ACT_UNSPEC`: the host's.
+    Pass,
+    /// `TC_ACT_SHOT`.
+    Drop,
+    /// `TC_ACT_REDIRECT`.
+    Redirect,
+}
+
+/// Something counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    /// The name of a counter.
+    Count(&'static str),
+    /// A VNI, or 0, and the name of a reason.
+    Drop(u32, &'static str),
+}
+
+/// What a program did with one frame.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) verdict: Verdict,
+    /// The frame as the program left it.
+    pub(crate) frame: Vec<u8>,
+    /// What it counted, and how often.
+    pub(crate) moved: BTreeMap<Event, u64>,
+}
+
+/// The loaded programs and their tables.
+pub(crate) struct Kernel {
+    ebpf: Ebpf,
+    pub(crate) config: Array<MapData, NodeConfig>,
+    pub(crate) ports: HashMap<MapData, u32, Port>,
+    pub(crate) fdb: HashMap<MapData, FdbKey, Fdb>,
+    pub(crate) neigh: HashMap<MapData, NeighKey, Neigh>,
+    pub(crate) vteps: Array<MapData, Vtep>,
+    pub(crate) members: HashMap<MapData, MemberKey, Member>,
+    pub(crate) nets: HashMap<MapData, u32, Net>,
+    counters: PerCpuArray<MapData, u64>,
+    drops: PerCpuHashMap<MapData, DropKey, u64>,
+}
+
+/// Loads the object, nothing pinned; `trace`: one frame in this many is logged, 0 for none.
+pub(crate) fn load(trace: u32) -> Ebpf {
+    let mut loader = EbpfLoader::new();
+    loader.override_global("TRACE_SAMPLE", &trace, true);
+    // The tables' full size takes 70 MB of buckets, for each of the tests.
+    for name in ["FDB", "NEIGH", "MEMBERS", "NETS", "DROPS", "PORTS"] {
+        loader.map_max_entries(name, 1024);
+    }
+    let mut ebpf = loader.load(OBJECT).expect("the object loads: root is needed");
+    for hook in [Hook::FromContainer, Hook::FromUnderlay] {
+        let program: &mut SchedClassifier =
+            ebpf.program_mut(hook.name()).expect("in the object").try_into().expect("a TC program");
+        program.load().expect("the verifier accepts the program");
+    }
+    ebpf
+}
+
+impl Kernel {
+    /// Loads the programs over empty tables.
+    pub(crate) fn new() -> Self {
+        Self::with_trace(0)
+    }
+
+    /// Loads programs that log one frame in this many.
+    pub(crate) fn with_trace(trace: u32) -> Self {
+        let mut ebpf = load(trace);
+        Self {
+            config: take(&mut ebpf, "CONFIG"),
+            ports: take(&mut ebpf, "PORTS"),
+            fdb: take(&mut ebpf, "FDB"),
+            neigh: take(&mut ebpf, "NEIGH"),
+            vteps: take(&mut ebpf, "VTEPS"),
+            members: take(&mut ebpf, "MEMBERS"),
+            nets: take(&mut ebpf, "NETS"),
+            counters: take(&mut ebpf, "COUNTERS"),
+            drops: take(&mut ebpf, "DROPS"),
+            ebpf,
+        }
+    }
+
+    /// Runs a program on a frame.
+    pub(crate) fn run(&self, hook: Hook, frame: &[u8]) -> Outcome {
+        self.run_segments(hook, frame, 0)
+    }
+
+    /// Runs a program on a super-frame whose segments have this many payload bytes.
+    pub(crate) fn run_segments(&self, hook: Hook, frame: &[u8], gso_size: u32) -> Outcome {
+        let before = self.counted();
+        let mut out = vec![0; ROOM];
+        let (verdict, len) = self.verdict(hook, frame, gso_size, &mut out);
+        out.truncate(len);
+        let mut moved = self.counted();
+        for (event, count) in before {
+            *moved.get_mut(&event).expect("no counter is removed") -= count;
+        }
+        moved.retain(|_, count| *count > 0);
+        Outcome { verdict, frame: out, moved }
+    }
+
+    /// Runs a program on a frame; its verdict, and the length of what it left in `out`.
+    pub(crate) fn verdict(&self, hook: Hook, frame: &[u8], gso_size: u32, out: &mut [u8]) -> (Verdict, usize) {
+        let program: &SchedClassifier =
+            self.ebpf.program(hook.name()).expect("in the object").try_into().expect("a TC program");
+        let mut context = [0; CONTEXT];
+        context[CONTEXT_GSO_SIZE..][..4].copy_from_slice(&gso_size.to_ne_bytes());
+        context[CONTEXT_GSO_SEGS..][..4].copy_from_slice(&u32::from(gso_size > 0).to_ne_bytes());
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(out),
+            ctx_in: (gso_size > 0).then_some(&context[..]),
+            ..TestRunOptions::new()
+        };
+        let result = program.test_run(options).expect("the kernel runs the program");
+        let verdict = match result.return_value.cast_signed() {
+            -1 => Verdict::Pass,
+            2 => Verdict::Drop,
+            7 => Verdict::Redirect,
+            other => panic!("{} answered {other}", hook.name()),
+        };
+        (verdict, result.data_size_out as usize)
+    }
+
+    /// All that was counted so far, over all CPUs.
+    pub(crate) fn counted(&self) -> BTreeMap<Event, u64> {
+        let mut counted = BTreeMap::new();
+        for counter in Counter::ALL {
+            let values = self.counters.get(&(counter as u32), 0).expect("a counter");
+            counted.insert(Event::Count(counter.name()), values.iter().sum());
+        }
+        for entry in self.drops.iter() {
+            let (key, values) = entry.expect("the drops can be read");
+            let reason = DropReason::from_index(key.reason).expect("a reason of this version");
+            counted.insert(Event::Drop(key.vni, reason.name()), values.iter().sum());
+        }
+        counted
+    }
+
+    /// Asserts that the frame is dropped, and counted once, under this network and reason and nothing else.
+    #[track_caller]
+    pub(crate) fn drops(&self, hook: Hook, frame: &[u8], vni: u32, reason: DropReason) {
+        let outcome = self.run(hook, frame);
+        let expected = BTreeMap::from([(Event::Drop(vni, reason.name()), 1)]);
+        assert_eq!((outcome.verdict, outcome.moved), (Verdict::Drop, expected), "frame {frame:02x?}");
+    }
+
+    /// Asserts that the frame is sent on and counted once as this; the bytes it left with.
+    #[track_caller]
+    pub(crate) fn redirects(&self, hook: Hook, frame: &[u8], counter: Counter) -> Vec<u8> {
+        let outcome = self.run(hook, frame);
+        let expected = BTreeMap::from([(Event::Count(counter.name()), 1)]);
+        assert_eq!((outcome.verdict, outcome.moved), (Verdict::Redirect, expected), "frame {frame:02x?}");
+        outcome.frame
+    }
+
+    /// Asserts that the frame goes to the host as it came, and that nothing is counted.
+    #[track_caller]
+    pub(crate) fn passes(&self, hook: Hook, frame: &[u8]) {
+        let outcome = self.run(hook, frame);
+        assert_eq!((outcome.verdict, outcome.moved), (Verdict::Pass, BTreeMap::new()), "frame {frame:02x?}");
+        assert_eq!(outcome.frame, frame, "a frame that is not ours was changed");
+    }
+}
+
+/// A map of the object, as its type.
+fn take<T: TryFrom<Map>>(ebpf: &mut Ebpf, name: &str) -> T {
+    let map = ebpf.take_map(name).unwrap_or_else(|| panic!("no map {name}"));
+    T::try_from(map).unwrap_or_else(|_| panic!("map {name} is of another type"))
+}

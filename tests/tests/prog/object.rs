@@ -1,0 +1,68 @@
+//! The object itself: what is in it, and that its trace costs nothing when it is off.
+
+use aya::programs::{ProgramError, ProgramInfo, SchedClassifier};
+use overlay_common::DropReason;
+
+use crate::{
+    frames::udp_v4,
+    harness::{Hook, Kernel, Verdict, load},
+    scene::{NOBODY, OWN, REMOTE},
+};
+
+const MAPS: [&str; 9] = ["CONFIG", "PORTS", "FDB", "NEIGH", "VTEPS", "MEMBERS", "NETS", "COUNTERS", "DROPS"];
+/// Names in the kernel are cut at 15 characters (`BPF_OBJ_NAME_LEN`).
+const LONGEST_NAME: usize = 15;
+
+fn info(trace: u32, hook: Hook) -> ProgramInfo {
+    let ebpf = load(trace);
+    let program: Result<&SchedClassifier, ProgramError> = ebpf.program(hook.name()).expect("in it").try_into();
+    program.expect("a TC program").info().expect("loaded")
+}
+
+#[test]
+fn every_program_and_map_is_there_under_its_whole_name() {
+    let ebpf = load(0);
+    let mut programs: Vec<_> = ebpf.programs().map(|(name, _)| name).collect();
+    programs.sort_unstable();
+    assert_eq!(programs, ["from_container", "from_underlay"]);
+    for name in MAPS {
+        assert!(ebpf.map(name).is_some(), "no map {name}");
+    }
+    assert!(programs.iter().chain(&MAPS).all(|name| name.len() <= LONGEST_NAME));
+}
+
+#[test]
+fn the_kernel_knows_the_programs_by_name() {
+    for hook in [Hook::FromContainer, Hook::FromUnderlay] {
+        let info = info(0, hook);
+        assert_eq!(info.name_as_str(), Some(hook.name()));
+        assert_eq!(info.gpl_compatible(), Some(true));
+        println!(
+            "{}: {} instructions verified, {} bytes",
+            hook.name(),
+            info.verified_instruction_count().unwrap_or(0),
+            info.size_translated().unwrap_or(0)
+        );
+    }
+}
+
+#[test]
+fn a_program_without_trace_contains_none_of_it() {
+    for hook in [Hook::FromContainer, Hook::FromUnderlay] {
+        let [off, rare, all] = [0, 1000, 1].map(|trace| info(trace, hook).size_translated().expect("known"));
+        println!("{}: {off} bytes without trace, {rare} and {all} with", hook.name());
+        // Three log records take hundreds of instructions of 8 bytes; a check at run time would leave them in.
+        assert!(off + 1000 < all && off + 1000 < rare, "{off} {rare} {all}");
+    }
+}
+
+#[test]
+fn a_program_with_trace_does_the_same() {
+    let (mut traced, plain) = (Kernel::with_trace(1), Kernel::scene());
+    traced.fill();
+    let frame = udp_v4(&OWN, &REMOTE);
+    assert_eq!(traced.sends(&frame), plain.sends(&frame));
+    traced.refuses(&udp_v4(&OWN, &NOBODY), DropReason::UnknownMac);
+    let outcome = traced.run(Hook::FromUnderlay, &frame);
+    assert_eq!((outcome.verdict, outcome.frame), (Verdict::Pass, frame));
+}

@@ -1,0 +1,185 @@
+//! The cluster that the tests play in: a network, its endpoints, the nodes they are on.
+//!
+//! The port under test is the loopback device: the kernel runs a program as if the frame had come in there, so its
+//! interface index is 1 and the underlay device's MAC address is zero.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use overlay_common::{
+    Counter, DropReason, MacAddr, Vni,
+    map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port, Prefix},
+    vxlan::{Route, Vtep},
+};
+
+use crate::harness::{Hook, Kernel};
+
+/// The network.
+pub(crate) const VNI: u32 = 42;
+/// A network that the remote VTEP has no endpoint in.
+pub(crate) const OTHER_VNI: u32 = 43;
+/// A network that is encrypted, and that the remote VTEP is a member of.
+pub(crate) const SECRET_VNI: u32 = 44;
+/// A VNI of nobody.
+pub(crate) const FOREIGN_VNI: u32 = 99;
+/// UDP port of VXLAN.
+pub(crate) const UDP_PORT: u16 = 4789;
+/// Longest inner IP packet.
+pub(crate) const INNER_MTU: u16 = 1450;
+/// The device that the kernel runs programs on, and its MAC address.
+pub(crate) const DEVICE: u32 = 1;
+pub(crate) const DEVICE_MAC: MacAddr = MacAddr::ZERO;
+
+/// This node's VTEP; that of the other node; of nodes without a route, and without a resolved next hop.
+pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+pub(crate) const VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
+pub(crate) const UNROUTED_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 3);
+pub(crate) const UNRESOLVED_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 4);
+/// MAC addresses of the outer header to `VTEP`.
+pub(crate) const OUTER_SRC: MacAddr = MacAddr::new([0x02, 0, 0, 0, 0, 0x51]);
+pub(crate) const OUTER_DST: MacAddr = MacAddr::new([0x02, 0, 0, 0, 0, 0x52]);
+
+/// An endpoint.
+#[derive(Clone, Copy)]
+pub(crate) struct Station {
+    pub(crate) mac: MacAddr,
+    pub(crate) v4: Ipv4Addr,
+    pub(crate) v6: Ipv6Addr,
+}
+
+const fn station(n: u8) -> Station {
+    Station {
+        mac: MacAddr::new([0x02, 0x42, 10, 1, 0, n]),
+        v4: Ipv4Addr::new(10, 1, 0, n),
+        v6: Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, n as u16),
+    }
+}
+
+/// The endpoint behind the port under test.
+pub(crate) const OWN: Station = station(1);
+/// Another on this node.
+pub(crate) const LOCAL: Station = station(2);
+/// One behind the other node's VTEP.
+pub(crate) const REMOTE: Station = station(3);
+/// One behind the VTEP without a route.
+pub(crate) const UNROUTED: Station = station(4);
+/// One behind the VTEP whose next hop has no known MAC address.
+pub(crate) const UNRESOLVED: Station = station(5);
+/// One whose frames would have to be encrypted.
+pub(crate) const SECRET: Station = station(6);
+/// One that the table has behind the port under test, too.
+pub(crate) const BESIDE: Station = station(7);
+/// One on this node that is delivered to through its device.
+pub(crate) const EGRESS: Station = station(8);
+/// One that the table has not.
+pub(crate) const NOBODY: Station = station(200);
+
+/// What the port under test may send from besides: a MAC address, and `192.168.7.0/24` and `fd07::/64`.
+pub(crate) const EXTRA_MAC: MacAddr = MacAddr::new([0x02, 0, 0, 0, 7, 7]);
+
+pub(crate) fn prefix(ip: impl Into<IpAddr>, len: u8) -> Prefix {
+    Prefix::new(ip.into(), len)
+}
+
+/// A port of the network with the addresses of `OWN` and `allowed`.
+pub(crate) fn port(allowed: &[Prefix], flags: u32) -> Port {
+    let mut prefixes = vec![prefix(OWN.v4, 32), prefix(OWN.v6, 128), prefix(OWN.mac.link_local(), 128)];
+    prefixes.extend(allowed);
+    Port::new(vni(VNI), &[OWN.mac, EXTRA_MAC], &prefixes, flags).expect("fits a port")
+}
+
+/// An FDB entry of another delivery.
+pub(crate) fn by(delivery: u8, mut fdb: Fdb) -> Fdb {
+    fdb.delivery = delivery;
+    fdb
+}
+
+fn vni(number: u32) -> Vni {
+    Vni::new(number).expect("a VNI")
+}
+
+impl Kernel {
+    /// The programs over the tables of the scene.
+    pub(crate) fn scene() -> Self {
+        let mut kernel = Self::new();
+        kernel.fill();
+        kernel
+    }
+
+    /// Writes the tables of the scene.
+    pub(crate) fn fill(&mut self) {
+        let node = NodeConfig::new(IpAddr::from(OUR_VTEP).into(), 9, UDP_PORT, INNER_MTU);
+        self.config.set(0, node, 0).expect("CONFIG");
+        let (v4, v6) = (Ipv4Addr::new(192, 168, 7, 0), Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 0));
+        self.set_port(port(&[prefix(v4, 24), prefix(v6, 64)], 0));
+        let route = Route { ifindex: 9, next_hop: VTEP, src_mac: OUTER_SRC, dst_mac: Some(OUTER_DST) };
+        for (place, vtep) in [
+            (0, Vtep::v4(OUR_VTEP, VTEP, UDP_PORT, Some(route))),
+            (1, Vtep::v4(OUR_VTEP, UNROUTED_VTEP, UDP_PORT, None)),
+            (2, Vtep::v4(OUR_VTEP, UNRESOLVED_VTEP, UDP_PORT, Some(Route { dst_mac: None, ..route }))),
+        ] {
+            self.vteps.set(place, vtep, 0).expect("VTEPS");
+        }
+        for (number, flags) in [(VNI, 0), (OTHER_VNI, 0), (SECRET_VNI, Net::ENCRYPTED)] {
+            self.nets.insert(number, Net { flags }, 0).expect("NETS");
+        }
+        for (number, vtep, flags) in [
+            (0, VTEP, 0),
+            (VNI, VTEP, 0),
+            (SECRET_VNI, VTEP, Member::ENCRYPTED),
+            (0, UNROUTED_VTEP, 0),
+            (OTHER_VNI, UNROUTED_VTEP, 0),
+        ] {
+            let key = MemberKey::new(number, IpAddr::from(vtep).into());
+            self.members.insert(key, Member { flags }, 0).expect("MEMBERS");
+        }
+        let egress = by(Fdb::EGRESS, Fdb::local(78));
+        for (station, fdb) in [
+            (OWN, Fdb::local(DEVICE)),
+            (LOCAL, Fdb::local(77)),
+            (REMOTE, Fdb::remote(0, 0)),
+            (UNROUTED, Fdb::remote(1, 0)),
+            (UNRESOLVED, Fdb::remote(2, 0)),
+            (SECRET, Fdb::remote(0, Fdb::ENCRYPTED)),
+            (BESIDE, Fdb::local(DEVICE)),
+            (EGRESS, egress),
+        ] {
+            self.set_fdb(VNI, station.mac, fdb);
+            for ip in [station.v4.into(), station.v6.into(), IpAddr::from(station.mac.link_local())] {
+                self.neigh.insert(NeighKey::new(VNI, ip.into()), Neigh::new(station.mac), 0).expect("NEIGH");
+            }
+        }
+        self.set_fdb(SECRET_VNI, LOCAL.mac, Fdb::local(77));
+    }
+
+    pub(crate) fn set_port(&mut self, port: Port) {
+        self.ports.insert(DEVICE, port, 0).expect("PORTS");
+    }
+
+    pub(crate) fn set_fdb(&mut self, number: u32, mac: MacAddr, fdb: Fdb) {
+        self.fdb.insert(FdbKey::new(number, mac), fdb, 0).expect("FDB");
+    }
+
+    /// Asserts that a container's frame is dropped and counted under the network and this reason.
+    #[track_caller]
+    pub(crate) fn refuses(&self, frame: &[u8], reason: DropReason) {
+        self.drops(Hook::FromContainer, frame, VNI, reason);
+    }
+
+    /// Asserts that a container's frame goes to a VTEP; the encapsulated frame.
+    #[track_caller]
+    pub(crate) fn sends(&self, frame: &[u8]) -> Vec<u8> {
+        self.redirects(Hook::FromContainer, frame, Counter::ToUnderlay)
+    }
+
+    /// Asserts that a frame of the underlay is dropped and counted under this VNI and reason.
+    #[track_caller]
+    pub(crate) fn rejects(&self, frame: &[u8], number: u32, reason: DropReason) {
+        self.drops(Hook::FromUnderlay, frame, number, reason);
+    }
+
+    /// Asserts that a frame of the underlay is delivered; the frame that the container gets.
+    #[track_caller]
+    pub(crate) fn delivers(&self, frame: &[u8]) -> Vec<u8> {
+        self.redirects(Hook::FromUnderlay, frame, Counter::FromUnderlay)
+    }
+}
