@@ -33,13 +33,12 @@ pub(crate) fn send(
         return Err(DropReason::NoRoute);
     }
     let outer = vtep.outer_v4(vni, len as u16, flow.tos, entropy::source_port(flow.hash));
-    maps::count(Counter::ToUnderlay);
-    match flow.family {
+    let verdict = match flow.family {
         Family::V4 | Family::V6 => {
             let mut pkt = pkt.grow_ip()?;
             *pkt.at_mut::<OuterV4>(0)? = outer;
             *pkt.at_mut::<Eth>(OuterV4::LEN)? = eth;
-            helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())
+            helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())?
         }
         Family::Other => {
             if vtep.flags & Vtep::NEXT_HOP_MAC == 0 {
@@ -47,9 +46,11 @@ pub(crate) fn send(
             }
             let mut pkt = pkt.grow_other()?;
             *pkt.at_mut::<OuterV4>(0)? = outer;
-            helpers::redirect(pkt, vtep.ifindex)
+            helpers::redirect(pkt, vtep.ifindex)?
         }
-    }
+    };
+    maps::count(Counter::ToUnderlay);
+    Ok(verdict)
 }
 
 /// Refuses what the underlay cannot carry. Segments of a super-frame count, not the super-frame.

@@ -91,8 +91,9 @@ fn forward(pkt: Packet<'_>, port: &Port, eth: Eth, flow: Flow) -> Result<Verdict
         Fdb::UNDERLAY => encap::send(pkt, port.vni(), maps::vtep(fdb.vtep)?, eth, &flow),
         Fdb::PEER | Fdb::EGRESS if fdb.ifindex == pkt.ifindex() => Err(DropReason::Hairpin),
         Fdb::PEER | Fdb::EGRESS => {
+            let verdict = deliver(pkt, fdb, flow.family)?;
             maps::count(Counter::ToLocal);
-            deliver(pkt, fdb, flow.family)
+            Ok(verdict)
         }
         _ => Err(DropReason::NotEncrypted),
     }

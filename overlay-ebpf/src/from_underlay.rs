@@ -123,8 +123,9 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     match fdb.delivery {
         Fdb::PEER | Fdb::EGRESS => {
             let pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
+            let verdict = deliver(pkt, fdb, family)?;
             maps::count(Counter::FromUnderlay);
-            deliver(pkt, fdb, family)
+            Ok(verdict)
         }
         _ => Err(DropReason::SplitHorizon),
     }

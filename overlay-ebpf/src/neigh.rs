@@ -44,9 +44,7 @@ pub(crate) fn arp<'a>(pkt: Packet<'a>, port: &Port, eth: Eth) -> Result<Next<'a>
     let (answer_eth, answer) = arp.reply(mac);
     *pkt.at_mut::<Eth>(0)? = answer_eth;
     *pkt.at_mut::<ArpHdr>(ETH)? = answer;
-    maps::count(Counter::ArpAnswered);
-    let ifindex = pkt.ifindex();
-    helpers::redirect(pkt, ifindex).map(Next::Answered)
+    answered(pkt, Counter::ArpAnswered)
 }
 
 /// ICMPv6 from a port.
@@ -112,9 +110,16 @@ fn solicitation<'a>(pkt: Packet<'a>, port: &Port, ask: Solicitation) -> Result<N
     let mac = lookup(port, Ip16::v6(ask.target))?;
     let mut pkt = pkt.resize(nd::ADVERTISEMENT_LEN)?.pull(nd::ADVERTISEMENT_LEN)?;
     ask.advertisement(mac, pkt.at_mut(0)?);
-    maps::count(Counter::NdAnswered);
+    answered(pkt, Counter::NdAnswered)
+}
+
+/// Sends an answer back through the port.
+#[inline(always)]
+fn answered<'a>(pkt: Packet<'_>, counter: Counter) -> Result<Next<'a>, DropReason> {
     let ifindex = pkt.ifindex();
-    helpers::redirect(pkt, ifindex).map(Next::Answered)
+    let verdict = helpers::redirect(pkt, ifindex)?;
+    maps::count(counter);
+    Ok(Next::Answered(verdict))
 }
 
 /// Who has an address; nobody but the port itself answers for the port's own.
