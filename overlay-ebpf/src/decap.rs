@@ -1,9 +1,16 @@
 //! Decapsulation: pops the outer header, and carries congestion marks inwards (RFC 6040).
 
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
-use overlay_common::{DropReason, ecn, header::Eth};
+use overlay_common::{
+    DropReason, ecn,
+    header::{Eth, Header},
+};
 
 use crate::packet::{ETH, Family, Packet};
+
+/// Shortest frame that the kernel leaves over from an IPv4 packet (`bpf_skb_net_base_len`); half of what Ethernet
+/// allows, but containers send shorter ones.
+const SHORTEST: usize = ETH + Ipv4Hdr::LEN;
 
 /// Takes the outer header off: `inner` is the offset of the inner frame, `tos` the outer TOS.
 #[inline(always)]
@@ -17,11 +24,17 @@ pub(crate) fn strip(
     let pkt = match family {
         Family::V4 => mark_v4(pkt, inner + ETH, tos)?,
         Family::V6 => mark_v6(pkt, inner + ETH, tos)?,
-        Family::Other => pkt,
+        Family::Other => pad(pkt, inner + SHORTEST)?,
     };
     let mut pkt = pkt.shrink(inner, family)?;
     *pkt.at_mut::<Eth>(0)? = eth;
     Ok(pkt)
+}
+
+/// Fills a frame up with zeros to `len` bytes.
+#[inline(always)]
+fn pad(pkt: Packet<'_>, len: usize) -> Result<Packet<'_>, DropReason> {
+    if pkt.len() < len { pkt.resize(len) } else { Ok(pkt) }
 }
 
 /// Marks an inner IPv4 packet.
