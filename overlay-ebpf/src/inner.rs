@@ -100,7 +100,8 @@ pub(crate) fn ipv6(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
         transport: ETH + Ipv6Hdr::LEN,
         ports: NO_PORTS,
     };
-    for _ in 0..MAX_EXTENSIONS {
+    // Once more than there are extension headers: for the transport header.
+    for _ in 0..=MAX_EXTENSIONS {
         match ip.protocol {
             protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS => {
                 pkt = pkt.pull(ip.transport + ExtHdr::LEN)?;
