@@ -15,9 +15,18 @@ use crate::{
     packet::{ETH, Family, Packet},
 };
 
-/// UDP source ports of DHCP servers, IPv4 (RFC 2131 section 4.1) and IPv6 (RFC 8415 section 7.2), big-endian.
-const DHCP_SERVER_V4: [u8; 2] = 67_u16.to_be_bytes();
-const DHCP_SERVER_V6: [u8; 2] = 547_u16.to_be_bytes();
+/// UDP ports of DHCP, big-endian.
+struct Dhcp {
+    /// Where servers send from, and relays.
+    server: [u8; 2],
+    /// Where clients listen, many of them whatever port a message is from.
+    client: [u8; 2],
+}
+
+/// RFC 2131 section 4.1.
+const DHCP_V4: Dhcp = Dhcp { server: 67_u16.to_be_bytes(), client: 68_u16.to_be_bytes() };
+/// RFC 8415 section 7.2.
+const DHCP_V6: Dhcp = Dhcp { server: 547_u16.to_be_bytes(), client: 546_u16.to_be_bytes() };
 
 #[inline(always)]
 pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
@@ -38,12 +47,12 @@ fn frame(pkt: Packet<'_>, port: &Port) -> Result<Verdict, DropReason> {
         ethertype::VLAN | ethertype::QINQ => return Err(DropReason::VlanTagged),
         ethertype::IPV4 => {
             let (pkt, ip) = inner::ipv4(pkt)?;
-            guard(port, &ip, DHCP_SERVER_V4)?;
+            guard(port, &ip, &DHCP_V4)?;
             Next::Forward(pkt, ip.flow())
         }
         ethertype::IPV6 => {
             let (pkt, ip) = inner::ipv6(pkt)?;
-            guard(port, &ip, DHCP_SERVER_V6)?;
+            guard(port, &ip, &DHCP_V6)?;
             if ip.protocol == protocol::ICMPV6 {
                 neigh::icmpv6(pkt, port, eth, &ip)?
             } else {
@@ -61,7 +70,7 @@ fn frame(pkt: Packet<'_>, port: &Port) -> Result<Verdict, DropReason> {
 
 /// Checks that a port may send this packet.
 #[inline(always)]
-fn guard(port: &Port, ip: &Ip, dhcp_server: [u8; 2]) -> Result<(), DropReason> {
+fn guard(port: &Port, ip: &Ip, dhcp: &Dhcp) -> Result<(), DropReason> {
     // `::` is the source of duplicate address detection and of multicast listener reports before an address is
     // assigned (RFC 4862 section 5.4.2, RFC 3590); both go to groups.
     let unspecified = ip.src == Ip16::ZERO && ip.dst.is_v6_multicast();
@@ -70,10 +79,8 @@ fn guard(port: &Port, ip: &Ip, dhcp_server: [u8; 2]) -> Result<(), DropReason> {
     if mapped || !(unspecified || port.has_ip(ip.src)) {
         return Err(DropReason::SpoofedIp);
     }
-    if ip.protocol == protocol::UDP
-        && ip.ports.src == dhcp_server
-        && port.flags & Port::ALLOW_DHCP_SERVER == 0
-    {
+    let to_client = ip.protocol == protocol::UDP && (ip.ports.src == dhcp.server || ip.ports.dst == dhcp.client);
+    if to_client && port.flags & Port::ALLOW_DHCP_SERVER == 0 {
         return Err(DropReason::RogueDhcp);
     }
     Ok(())
