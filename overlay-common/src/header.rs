@@ -34,7 +34,7 @@ macro_rules! header {
 }
 
 header!(
-    Eth, ArpHdr, Ipv4Hdr, Ipv6Hdr, UdpHdr, VxlanHdr, Ports, ExtHdr, NdMessage, NdOption, [u8; 2], [u8; 8],
+    Eth, ArpHdr, Ipv4Hdr, Ipv6Hdr, UdpHdr, VxlanHdr, Ports, ExtHdr, FragmentHdr, NdMessage, NdOption, [u8; 2], [u8; 8],
     [u8; 86], OuterV4
 );
 
@@ -68,6 +68,20 @@ pub struct ExtHdr {
     pub next: u8,
     /// Length in units of 8 bytes, not counting the first 8.
     pub len: u8,
+}
+
+/// An IPv6 fragment header (RFC 8200 section 4.5).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct FragmentHdr {
+    /// Protocol of what follows, of the first fragment.
+    pub next: u8,
+    /// Reserved.
+    pub reserved: u8,
+    /// Offset in units of 8 bytes in the upper 13 bits, more-fragments flag in the lowest, big-endian.
+    pub offset: [u8; 2],
+    /// The same in all fragments of a packet.
+    pub id: [u8; 4],
 }
 
 /// A neighbour solicitation or advertisement without its options (RFC 4861 sections 4.3 and 4.4).
@@ -136,6 +150,8 @@ pub mod protocol {
 
 /// ICMPv6 types of neighbour discovery (RFC 4861 section 4).
 pub mod icmpv6 {
+    /// Router solicitation.
+    pub const ROUTER_SOLICITATION: u8 = 133;
     /// Router advertisement.
     pub const ROUTER_ADVERTISEMENT: u8 = 134;
     /// Neighbour solicitation.

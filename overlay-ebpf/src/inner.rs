@@ -3,7 +3,7 @@
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use overlay_common::{
     DropReason, Ip16, entropy,
-    header::{Eth, ExtHdr, Header, Ports, protocol},
+    header::{Eth, ExtHdr, FragmentHdr, Header, Ports, protocol},
 };
 
 use crate::packet::{ETH, Family, Packet};
@@ -25,7 +25,9 @@ pub(crate) struct Ip {
     pub(crate) protocol: u8,
     /// Offset of the transport header in the frame.
     pub(crate) transport: usize,
-    /// First four bytes of the transport header of TCP, UDP and SCTP; zero for others, and in fragments.
+    /// Whether it is a part of a datagram, the first or a later one.
+    pub(crate) fragment: bool,
+    /// First four bytes of the transport header of TCP, UDP and SCTP; zero for others, and in later fragments.
     pub(crate) ports: Ports,
 }
 
@@ -52,8 +54,11 @@ impl Ip {
     /// The flow it belongs to.
     #[inline(always)]
     pub(crate) fn flow(&self) -> Flow {
-        let ([a, b], [c, d]) = (self.ports.src, self.ports.dst);
-        let hash = entropy::flow(self.src, self.dst, self.protocol, u32::from_ne_bytes([a, b, c, d]));
+        // No fragment of a datagram may hash by what the others do not show.
+        let (protocol, ports) =
+            if self.fragment { (protocol::FRAGMENT, NO_PORTS) } else { (self.protocol, self.ports) };
+        let ([a, b], [c, d]) = (ports.src, ports.dst);
+        let hash = entropy::flow(self.src, self.dst, protocol, u32::from_ne_bytes([a, b, c, d]));
         Flow { family: self.family, tos: self.tos, hash }
     }
 }
@@ -75,11 +80,12 @@ pub(crate) fn ipv4(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
         hop_limit: header.ttl,
         protocol: header.proto,
         transport: ETH + length,
+        // More-fragments flag, or offset.
+        fragment: header.frags[0] & 0x3f != 0 || header.frags[1] != 0,
         ports: NO_PORTS,
     };
-    // More-fragments flag and offset: no fragment of a datagram may hash by ports that the others do not show.
-    let fragment = header.frags[0] & 0x3f != 0 || header.frags[1] != 0;
-    if fragment { Ok((pkt, ip)) } else { ports(pkt, ip) }
+    let later = header.frags[0] & 0x1f != 0 || header.frags[1] != 0;
+    if later { Ok((pkt, ip)) } else { ports(pkt, ip) }
 }
 
 /// The inner IPv6 packet behind an Ethernet header at the start of the frame.
@@ -98,6 +104,7 @@ pub(crate) fn ipv6(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
         hop_limit: header.hop_limit,
         protocol: header.next_hdr,
         transport: ETH + Ipv6Hdr::LEN,
+        fragment: false,
         ports: NO_PORTS,
     };
     // Once more than there are extension headers: for the transport header.
@@ -108,6 +115,18 @@ pub(crate) fn ipv6(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
                 let extension = pkt.at::<ExtHdr>(ip.transport)?;
                 ip.protocol = extension.next;
                 ip.transport += (usize::from(extension.len) + 1) * 8;
+            }
+            protocol::FRAGMENT => {
+                pkt = pkt.pull(ip.transport + FragmentHdr::LEN)?;
+                let fragment = pkt.at::<FragmentHdr>(ip.transport)?;
+                ip.fragment = true;
+                // The lowest three bits are no part of the offset.
+                if fragment.offset[0] != 0 || fragment.offset[1] & 0xf8 != 0 {
+                    return Ok((pkt, ip));
+                }
+                // The first one says what it is of: it must not hide it from the guards.
+                ip.protocol = fragment.next;
+                ip.transport += FragmentHdr::LEN;
             }
             _ => return ports(pkt, ip),
         }

@@ -53,6 +53,8 @@ pub(crate) fn icmpv6<'a>(pkt: Packet<'a>, port: &Port, eth: Eth, ip: &Ip) -> Res
     // Type and code.
     let pkt = pkt.pull(ip.transport + 2)?;
     match pkt.at::<[u8; 2]>(ip.transport)?[0] {
+        // Nobody does that but to hide from guards (RFC 6980).
+        icmpv6::ROUTER_SOLICITATION..=icmpv6::REDIRECT if ip.fragment => Err(DropReason::Malformed),
         icmpv6::ROUTER_ADVERTISEMENT | icmpv6::REDIRECT if port.flags & Port::ALLOW_RA == 0 => {
             Err(DropReason::RogueRa)
         }
