@@ -132,7 +132,9 @@ fn what_is_not_ipv4_over_ethernet_is_malformed() {
     let good = Arp::request(&REMOTE).broadcast();
     answers(&kernel, &Arp::request(&REMOTE), &REMOTE);
     // Hardware type, protocol type, both address lengths, operation.
-    for (offset, value) in [(1, 6), (0, 1), (2, 0x86), (3, 0xdd), (4, 8), (5, 16), (7, 3), (7, 0), (7, 8), (6, 1)] {
+    for (offset, value) in
+        [(1, 6), (0, 1), (2, 0x86), (3, 0xdd), (4, 8), (5, 16), (7, 3), (7, 0), (7, 8), (6, 1)]
+    {
         let mut bad = good.clone();
         bad[14 + offset] = value;
         kernel.refuses(&bad, DropReason::Malformed);

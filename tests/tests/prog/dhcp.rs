@@ -72,7 +72,12 @@ fn a_server_cannot_hide_in_a_first_fragment() {
     let frame = |src, dst| {
         let header = [IpNumber::UDP.0, 0, 0, 1, 0, 0, 0, 1];
         let payload = [&header[..], &udp(src, dst, &[2; 24])].concat();
-        eth(REMOTE.mac, OWN.mac, 0x86dd, &v6(OWN.v6, REMOTE.v6, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload))
+        eth(
+            REMOTE.mac,
+            OWN.mac,
+            0x86dd,
+            &v6(OWN.v6, REMOTE.v6, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload),
+        )
     };
     kernel.refuses(&frame(547, 546), DropReason::RogueDhcp);
     kernel.sends(&frame(546, 547));

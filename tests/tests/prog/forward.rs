@@ -12,8 +12,8 @@ use crate::{
     frames::{EXPERIMENTAL, each_kind, eth, not_ip, read, udp, udp_v4, udp_v6, v4, v4_with, v6_with},
     harness::{Hook, Kernel},
     scene::{
-        DEVICE, EGRESS, LOCAL, NOBODY, OTHER_VNI, OUR_VTEP, OUTER_DST, OUTER_SRC, OWN, REMOTE, SECRET, UDP_PORT,
-        UNRESOLVED, UNROUTED, VNI, VTEP, by, prefix,
+        DEVICE, EGRESS, LOCAL, NOBODY, OTHER_VNI, OUR_VTEP, OUTER_DST, OUTER_SRC, OWN, REMOTE, SECRET,
+        UDP_PORT, UNRESOLVED, UNROUTED, VNI, VTEP, by, prefix,
     },
 };
 

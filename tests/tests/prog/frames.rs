@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use etherparse::{
-    EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header, Ipv6Header, UdpHeader, checksum::Sum16BitWords,
+    EtherType, Ethernet2Header, IpFragOffset, IpNumber, Ipv4Header, Ipv6Header, UdpHeader,
+    checksum::Sum16BitWords,
 };
 use overlay_common::MacAddr;
 
@@ -19,11 +20,8 @@ pub(crate) const EXPERIMENTAL: u16 = 0x88b5;
 
 /// An Ethernet frame.
 pub(crate) fn eth(dst: MacAddr, src: MacAddr, ethertype: u16, payload: &[u8]) -> Vec<u8> {
-    let header = Ethernet2Header {
-        source: src.octets(),
-        destination: dst.octets(),
-        ether_type: EtherType(ethertype),
-    };
+    let header =
+        Ethernet2Header { source: src.octets(), destination: dst.octets(), ether_type: EtherType(ethertype) };
     [&header.to_bytes()[..], payload].concat()
 }
 
@@ -146,7 +144,12 @@ pub(crate) fn vxlan(from: Ipv4Addr, vni: u32, inner: &[u8]) -> Vec<u8> {
 }
 
 /// A VXLAN packet from a VTEP to ours, whose outer IPv4 header `edit` may change before its checksum is made.
-pub(crate) fn vxlan_with(from: Ipv4Addr, vni: u32, inner: &[u8], edit: impl FnOnce(&mut Ipv4Header)) -> Vec<u8> {
+pub(crate) fn vxlan_with(
+    from: Ipv4Addr,
+    vni: u32,
+    inner: &[u8],
+    edit: impl FnOnce(&mut Ipv4Header),
+) -> Vec<u8> {
     let header = [&[8, 0, 0, 0][..], &(vni << 8).to_be_bytes()].concat();
     let datagram = udp(50_000, UDP_PORT, &[&header, inner].concat());
     eth(DEVICE_MAC, OUTER_DST, 0x0800, &v4_with(from, OUR_VTEP, IpNumber::UDP, &datagram, edit))

@@ -50,7 +50,8 @@ fn a_mac_address_that_the_endpoint_adds_is_its_own() {
 #[test]
 fn another_ipv4_address_is_spoofed() {
     let kernel = Kernel::scene();
-    for spoofed in ["10.1.0.2", "10.1.0.3", "10.1.0.0", "11.1.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255"] {
+    for spoofed in ["10.1.0.2", "10.1.0.3", "10.1.0.0", "11.1.0.1", "127.0.0.1", "0.0.0.0", "255.255.255.255"]
+    {
         kernel.refuses(&from_v4(spoofed), DropReason::SpoofedIp);
     }
     kernel.sends(&from_v4("10.1.0.1"));
@@ -120,7 +121,10 @@ fn unspecified_speaks_to_groups_only() {
         // To a group it is let through so far, and shares the fate of the group.
         let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
         let packet = v6(Ipv6Addr::UNSPECIFIED, group, IpNumber::UDP, &udp(1, 2, b"x"));
-        kernel.refuses(&eth(MacAddr::new([0x33, 0x33, 0, 0, 0, 0xfb]), OWN.mac, 0x86dd, &packet), DropReason::Bum);
+        kernel.refuses(
+            &eth(MacAddr::new([0x33, 0x33, 0, 0, 0, 0xfb]), OWN.mac, 0x86dd, &packet),
+            DropReason::Bum,
+        );
     }
 }
 
@@ -130,7 +134,8 @@ fn a_multicast_listener_report_before_an_address_is_no_spoof() {
     let (from, to) = (Ipv6Addr::UNSPECIFIED, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16));
     let report = [extension(IpNumber::IPV6_ICMP, 0), icmpv6(from, to, 143, &[0; 24])].concat();
     let packet = v6(from, to, IpNumber::IPV6_HEADER_HOP_BY_HOP, &report);
-    kernel.refuses(&eth(MacAddr::new([0x33, 0x33, 0, 0, 0, 0x16]), OWN.mac, 0x86dd, &packet), DropReason::Bum);
+    kernel
+        .refuses(&eth(MacAddr::new([0x33, 0x33, 0, 0, 0, 0x16]), OWN.mac, 0x86dd, &packet), DropReason::Bum);
     let mut spoofed = packet;
     spoofed[8..24].copy_from_slice(&REMOTE.mac.link_local().octets());
     kernel.refuses(

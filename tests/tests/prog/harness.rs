@@ -141,7 +141,13 @@ impl Kernel {
     }
 
     /// Runs a program on a frame; its verdict, and the length of what it left in `out`.
-    pub(crate) fn verdict(&self, hook: Hook, frame: &[u8], gso_size: u32, out: &mut [u8]) -> (Verdict, usize) {
+    pub(crate) fn verdict(
+        &self,
+        hook: Hook,
+        frame: &[u8],
+        gso_size: u32,
+        out: &mut [u8],
+    ) -> (Verdict, usize) {
         let program: &SchedClassifier =
             self.ebpf.program(hook.name()).expect("in the object").try_into().expect("a TC program");
         let mut context = [0; CONTEXT];

@@ -132,7 +132,11 @@ fn a_solicitation_from_the_link_local_address_is_answered_to_it() {
 #[test]
 fn a_solicitation_to_one_station_is_answered_too() {
     let kernel = Kernel::scene();
-    answers(&kernel, &Message { to: (REMOTE.mac, REMOTE.v6), ..Message::solicitation(REMOTE.v6) }, REMOTE.mac);
+    answers(
+        &kernel,
+        &Message { to: (REMOTE.mac, REMOTE.v6), ..Message::solicitation(REMOTE.v6) },
+        REMOTE.mac,
+    );
 }
 
 #[test]
@@ -149,7 +153,8 @@ fn a_solicitation_behind_a_hop_by_hop_header_is_answered() {
     let kernel = Kernel::scene();
     let ask = Message::solicitation(REMOTE.v6);
     let payload = [extension(IpNumber::IPV6_ICMP, 0), ask.bytes()].concat();
-    let packet = v6_with(ask.from, ask.to.1, IpNumber::IPV6_HEADER_HOP_BY_HOP, &payload, |ip| ip.hop_limit = 255);
+    let packet =
+        v6_with(ask.from, ask.to.1, IpNumber::IPV6_HEADER_HOP_BY_HOP, &payload, |ip| ip.hop_limit = 255);
     let frame = eth(ask.to.0, OWN.mac, 0x86dd, &packet);
     assert_eq!(kernel.redirects(Hook::FromContainer, &frame, Counter::NdAnswered), ask.answer(REMOTE.mac));
 }
@@ -164,8 +169,7 @@ fn an_address_that_no_endpoint_has_is_unknown() {
 #[test]
 fn detection_of_an_address_taken_is_answered_to_all_nodes() {
     let kernel = Kernel::scene();
-    let probe =
-        Message { from: Ipv6Addr::UNSPECIFIED, options: vec![], ..Message::solicitation(REMOTE.v6) };
+    let probe = Message { from: Ipv6Addr::UNSPECIFIED, options: vec![], ..Message::solicitation(REMOTE.v6) };
     answers(&kernel, &probe, REMOTE.mac);
     // Linux adds a nonce (RFC 7527).
     answers(&kernel, &Message { options: vec![14, 1, 1, 2, 3, 4, 5, 6], ..probe }, REMOTE.mac);

@@ -15,7 +15,8 @@ const LONGEST_NAME: usize = 15;
 
 fn info(trace: u32, hook: Hook) -> ProgramInfo {
     let ebpf = load(trace);
-    let program: Result<&SchedClassifier, ProgramError> = ebpf.program(hook.name()).expect("in it").try_into();
+    let program: Result<&SchedClassifier, ProgramError> =
+        ebpf.program(hook.name()).expect("in it").try_into();
     program.expect("a TC program").info().expect("loaded")
 }
 

@@ -38,10 +38,16 @@ fn from_container() -> Vec<Vec<u8>> {
         frames.extend(each_kind(&OWN, &to));
         frames.push(Message::solicitation(to.v6).frame());
         frames.push(Message::advertisement(&to).frame());
-        let arp = [&[0, 1, 8, 0, 6, 4, 0, 1], &OWN.mac.octets()[..], &OWN.v4.octets(), &[0; 6], &to.v4.octets()];
+        let arp =
+            [&[0, 1, 8, 0, 6, 4, 0, 1], &OWN.mac.octets()[..], &OWN.v4.octets(), &[0; 6], &to.v4.octets()];
         frames.push(eth(to.mac, OWN.mac, 0x0806, &arp.concat()));
         let report = [extension(IpNumber::IPV6_ICMP, 0), icmpv6(OWN.v6, to.v6, 134, &[0; 24])].concat();
-        frames.push(eth(to.mac, OWN.mac, 0x86dd, &v6(OWN.v6, to.v6, IpNumber::IPV6_HEADER_HOP_BY_HOP, &report)));
+        frames.push(eth(
+            to.mac,
+            OWN.mac,
+            0x86dd,
+            &v6(OWN.v6, to.v6, IpNumber::IPV6_HEADER_HOP_BY_HOP, &report),
+        ));
     }
     frames
 }
@@ -102,7 +108,8 @@ fn run(hook: Hook, seeds: &[Vec<u8>]) -> [u64; 3] {
         }
     }
     let counted = kernel.counted();
-    let sum = |want: fn(&Event) -> bool| counted.iter().filter(|(event, _)| want(event)).map(|(_, n)| n).sum();
+    let sum =
+        |want: fn(&Event) -> bool| counted.iter().filter(|(event, _)| want(event)).map(|(_, n)| n).sum();
     let dropped: u64 = sum(|event| matches!(event, Event::Drop(..)));
     let sent: u64 = sum(|event| matches!(event, Event::Count(_)));
     println!("{}: {verdicts:?} {counted:?}", hook.name());

@@ -57,9 +57,9 @@ fn names_do_not_change() {
 fn every_reason_is_met_by_a_frame() {
     for reason in DropReason::ALL {
         let variant = format!("{reason:?}");
-        let met = SOURCES.iter().any(|source| {
-            source.split(|c: char| !c.is_alphanumeric()).any(|word| word == variant)
-        });
+        let met = SOURCES
+            .iter()
+            .any(|source| source.split(|c: char| !c.is_alphanumeric()).any(|word| word == variant));
         assert!(met, "no test has a frame dropped as {}", reason.name());
     }
 }

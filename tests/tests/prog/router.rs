@@ -94,14 +94,18 @@ fn an_extension_header_that_leads_past_the_frame_is_malformed() {
         kernel.refuses(&with(len), DropReason::Malformed);
     }
     // An option header that is not there at all.
-    kernel.refuses(&eth(REMOTE.mac, OWN.mac, 0x86dd, &v6(OWN.v6, REMOTE.v6, OPTIONS, &[])), DropReason::Malformed);
+    kernel.refuses(
+        &eth(REMOTE.mac, OWN.mac, 0x86dd, &v6(OWN.v6, REMOTE.v6, OPTIONS, &[])),
+        DropReason::Malformed,
+    );
 }
 
 /// An ICMPv6 message in a fragment.
 fn fragment(place: u16, message: &[u8]) -> Vec<u8> {
     let [high, low] = place.to_be_bytes();
     let payload = [&[IpNumber::IPV6_ICMP.0, 0, high, low, 0, 0, 0, 1], message].concat();
-    let packet = v6_with(OWN.v6, REMOTE.v6, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload, |ip| ip.hop_limit = 255);
+    let packet =
+        v6_with(OWN.v6, REMOTE.v6, IpNumber::IPV6_FRAGMENTATION_HEADER, &payload, |ip| ip.hop_limit = 255);
     eth(REMOTE.mac, OWN.mac, 0x86dd, &packet)
 }
 
@@ -112,7 +116,8 @@ fn neighbour_discovery_in_fragments_is_malformed() {
     let spoofed = Message { target: REMOTE.v6, ..Message::advertisement(&REMOTE) };
     for more in [0, 1] {
         for kind in [ROUTER_ADVERTISEMENT, REDIRECT] {
-            kernel.refuses(&fragment(more, &icmpv6(OWN.v6, REMOTE.v6, kind, &[0; 36])), DropReason::Malformed);
+            kernel
+                .refuses(&fragment(more, &icmpv6(OWN.v6, REMOTE.v6, kind, &[0; 36])), DropReason::Malformed);
         }
         kernel.refuses(&fragment(more, &spoofed.bytes()), DropReason::Malformed);
         kernel.sends(&fragment(more, &icmpv6(OWN.v6, REMOTE.v6, ECHO, &[0; 36])));

@@ -13,8 +13,18 @@ use crate::{
 /// Frames of each kind whose payload has `len` bytes.
 fn of_length(len: usize) -> [Vec<u8>; 3] {
     [
-        eth(REMOTE.mac, OWN.mac, 0x0800, &v4(OWN.v4, REMOTE.v4, IpNumber::UDP, &udp(1, 2, &vec![0; len - 28]))),
-        eth(REMOTE.mac, OWN.mac, 0x86dd, &v6(OWN.v6, REMOTE.v6, IpNumber::UDP, &udp(1, 2, &vec![0; len - 48]))),
+        eth(
+            REMOTE.mac,
+            OWN.mac,
+            0x0800,
+            &v4(OWN.v4, REMOTE.v4, IpNumber::UDP, &udp(1, 2, &vec![0; len - 28])),
+        ),
+        eth(
+            REMOTE.mac,
+            OWN.mac,
+            0x86dd,
+            &v6(OWN.v6, REMOTE.v6, IpNumber::UDP, &udp(1, 2, &vec![0; len - 48])),
+        ),
         eth(REMOTE.mac, OWN.mac, EXPERIMENTAL, &vec![0; len]),
     ]
 }

@@ -100,10 +100,12 @@ fn what_one_node_sends_the_other_delivers() {
     let mut there = Kernel::scene();
     // The other node: it is at the remote VTEP, and the endpoint is its own.
     let vtep = std::net::IpAddr::from(VTEP).into();
-    let config = overlay_common::map::NodeConfig::new(vtep, 9, crate::scene::UDP_PORT, crate::scene::INNER_MTU);
+    let config =
+        overlay_common::map::NodeConfig::new(vtep, 9, crate::scene::UDP_PORT, crate::scene::INNER_MTU);
     there.config.set(0, config, 0).expect("CONFIG");
     there.set_fdb(VNI, REMOTE.mac, overlay_common::map::Fdb::local(77));
-    let ours = overlay_common::map::MemberKey::new(VNI, std::net::IpAddr::from(crate::scene::OUR_VTEP).into());
+    let ours =
+        overlay_common::map::MemberKey::new(VNI, std::net::IpAddr::from(crate::scene::OUR_VTEP).into());
     there.members.insert(ours, overlay_common::map::Member { flags: 0 }, 0).expect("MEMBERS");
     for frame in each_kind(&crate::scene::OWN, &REMOTE) {
         let mut wire = kernel.sends(&frame);

@@ -11,7 +11,8 @@ use crate::{
     frames::{INNER, each_kind, udp_v4, vxlan},
     harness::Kernel,
     scene::{
-        FOREIGN_VNI, LOCAL, NOBODY, OTHER_VNI, OUR_VTEP, REMOTE, SECRET, SECRET_VNI, UNROUTED_VTEP, VNI, VTEP, by,
+        FOREIGN_VNI, LOCAL, NOBODY, OTHER_VNI, OUR_VTEP, REMOTE, SECRET, SECRET_VNI, UNROUTED_VTEP, VNI,
+        VTEP, by,
     },
 };
 
@@ -22,7 +23,13 @@ fn from(vtep: Ipv4Addr, vni: u32) -> Vec<u8> {
 #[test]
 fn an_address_that_is_no_vtep_is_unknown() {
     let kernel = Kernel::scene();
-    let others = [Ipv4Addr::new(10, 88, 0, 77), OUR_VTEP, Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST];
+    let others = [
+        Ipv4Addr::new(10, 88, 0, 77),
+        OUR_VTEP,
+        Ipv4Addr::LOCALHOST,
+        Ipv4Addr::UNSPECIFIED,
+        Ipv4Addr::BROADCAST,
+    ];
     for address in others {
         for vni in [VNI, OTHER_VNI, FOREIGN_VNI, 0] {
             kernel.rejects(&from(address, vni), 0, DropReason::UnknownVtep);

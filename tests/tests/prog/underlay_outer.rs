@@ -3,7 +3,9 @@
 use overlay_common::DropReason::{Malformed, OuterFragment};
 
 use crate::{
-    frames::{INNER, OUTER_IP, OUTER_UDP, OUTER_VXLAN, each_kind, fix_checksum, shortest, udp_v4, vxlan, vxlan_with},
+    frames::{
+        INNER, OUTER_IP, OUTER_UDP, OUTER_VXLAN, each_kind, fix_checksum, shortest, udp_v4, vxlan, vxlan_with,
+    },
     harness::{Hook, Kernel},
     scene::{LOCAL, REMOTE, VNI, VTEP},
 };

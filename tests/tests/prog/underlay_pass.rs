@@ -6,7 +6,10 @@ use etherparse::IpNumber;
 use overlay_common::MacAddr;
 
 use crate::{
-    frames::{OUTER_IP, OUTER_UDP, eth, fix_checksum, fragment_offset, shortest, udp, udp_v4, udp_v6, v4, vxlan, vxlan_with},
+    frames::{
+        OUTER_IP, OUTER_UDP, eth, fix_checksum, fragment_offset, shortest, udp, udp_v4, udp_v6, v4, vxlan,
+        vxlan_with,
+    },
     harness::{Hook, Kernel},
     scene::{DEVICE_MAC, LOCAL, OUR_VTEP, OUTER_DST, OUTER_SRC, REMOTE, UDP_PORT, VNI, VTEP},
 };
