@@ -34,8 +34,21 @@ macro_rules! header {
 }
 
 header!(
-    Eth, ArpHdr, Ipv4Hdr, Ipv6Hdr, UdpHdr, VxlanHdr, Ports, ExtHdr, FragmentHdr, NdMessage, NdOption, [u8; 2], [u8; 8],
-    [u8; 86], OuterV4
+    Eth,
+    ArpHdr,
+    Ipv4Hdr,
+    Ipv6Hdr,
+    UdpHdr,
+    VxlanHdr,
+    Ports,
+    ExtHdr,
+    FragmentHdr,
+    NdMessage,
+    NdOption,
+    [u8; 2],
+    [u8; 8],
+    [u8; 86],
+    OuterV4
 );
 
 /// An Ethernet header.

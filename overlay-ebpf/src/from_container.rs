@@ -79,7 +79,8 @@ fn guard(port: &Port, ip: &Ip, dhcp: &Dhcp) -> Result<(), DropReason> {
     if mapped || !(unspecified || port.has_ip(ip.src)) {
         return Err(DropReason::SpoofedIp);
     }
-    let to_client = ip.protocol == protocol::UDP && (ip.ports.src == dhcp.server || ip.ports.dst == dhcp.client);
+    let to_client =
+        ip.protocol == protocol::UDP && (ip.ports.src == dhcp.server || ip.ports.dst == dhcp.client);
     if to_client && port.flags & Port::ALLOW_DHCP_SERVER == 0 {
         return Err(DropReason::RogueDhcp);
     }
