@@ -1,10 +1,7 @@
 //! Decapsulation: pops the outer header, and carries congestion marks inwards (RFC 6040).
 
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
-use overlay_common::{
-    DropReason, ecn,
-    header::{Eth, Header},
-};
+use overlay_common::{DropReason, ecn, header::Eth};
 
 use crate::packet::{ETH, Family, Packet};
 

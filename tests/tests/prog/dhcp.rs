@@ -86,9 +86,9 @@ fn a_server_cannot_hide_in_a_first_fragment() {
 #[test]
 fn an_endpoint_that_may_be_a_server_is_let_through() {
     let mut kernel = Kernel::scene();
-    kernel.set_port(port(&[], Port::ALLOW_RA));
+    kernel.set_port(&port(&[], Port::ALLOW_RA));
     kernel.refuses(&four(67, 68), DropReason::RogueDhcp);
-    kernel.set_port(port(&[], Port::ALLOW_DHCP_SERVER));
+    kernel.set_port(&port(&[], Port::ALLOW_DHCP_SERVER));
     kernel.sends(&four(67, 68));
     kernel.sends(&six(547, 546));
 }

@@ -28,10 +28,10 @@ fn six(next: IpNumber, payload: &[u8]) -> Vec<u8> {
 #[test]
 fn a_flow_keeps_its_port_whatever_it_carries() {
     let kernel = Kernel::scene();
-    let ports: HashSet<_> = (0..64).map(|byte| port(&kernel, &four(&udp(7, 9, &vec![byte; 200])))).collect();
+    let ports: HashSet<_> = (0..64).map(|byte| port(&kernel, &four(&udp(7, 9, &[byte; 200])))).collect();
     assert_eq!(ports.len(), 1);
     let ports: HashSet<_> =
-        (0..64).map(|byte| port(&kernel, &six(IpNumber::UDP, &udp(7, 9, &vec![byte; 200])))).collect();
+        (0..64).map(|byte| port(&kernel, &six(IpNumber::UDP, &udp(7, 9, &[byte; 200])))).collect();
     assert_eq!(ports.len(), 1);
 }
 

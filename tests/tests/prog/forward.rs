@@ -43,7 +43,7 @@ fn a_frame_of_each_kind_is_encapsulated_whole() {
 fn all_24_bits_of_the_vni_are_sent() {
     let mut kernel = Kernel::scene();
     let vni = Vni::new(0x00ab_cdef).expect("a VNI");
-    kernel.set_port(Port::new(vni, &[OWN.mac], &[prefix(OWN.v4, 32)], 0).expect("fits a port"));
+    kernel.set_port(&Port::new(vni, &[OWN.mac], &[prefix(OWN.v4, 32)], 0).expect("fits a port"));
     kernel.set_fdb(vni.get(), REMOTE.mac, Fdb::remote(0, 0));
     assert_eq!(read(&kernel.sends(&udp_v4(&OWN, &REMOTE))).vxlan, [8, 0, 0, 0, 0xab, 0xcd, 0xef, 0]);
 }

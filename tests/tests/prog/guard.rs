@@ -43,7 +43,7 @@ fn a_mac_address_that_the_endpoint_adds_is_its_own() {
     }
     let mut without = port(&[], 0);
     without.macs[1] = MacAddr::ZERO;
-    kernel.set_port(without);
+    kernel.set_port(&without);
     kernel.refuses(&eth(REMOTE.mac, EXTRA_MAC, EXPERIMENTAL, &[0; 46]), DropReason::SpoofedMac);
 }
 
@@ -93,10 +93,10 @@ fn the_link_local_address_of_its_own_mac_address_is_its_own() {
 #[test]
 fn a_prefix_of_one_family_admits_none_of_the_other() {
     let mut kernel = Kernel::scene();
-    kernel.set_port(port(&[prefix(Ipv6Addr::UNSPECIFIED, 0)], 0));
+    kernel.set_port(&port(&[prefix(Ipv6Addr::UNSPECIFIED, 0)], 0));
     kernel.refuses(&from_v4("10.1.0.2"), DropReason::SpoofedIp);
     kernel.sends(&from_v6("fd00:1::2"));
-    kernel.set_port(port(&[prefix(Ipv4Addr::UNSPECIFIED, 0)], 0));
+    kernel.set_port(&port(&[prefix(Ipv4Addr::UNSPECIFIED, 0)], 0));
     kernel.refuses(&from_v6("fd00:1::2"), DropReason::SpoofedIp);
     kernel.sends(&from_v4("10.1.0.2"));
 }
@@ -104,7 +104,7 @@ fn a_prefix_of_one_family_admits_none_of_the_other() {
 #[test]
 fn a_mapped_ipv4_address_is_no_ipv6_address_of_anybody() {
     let mut kernel = Kernel::scene();
-    kernel.set_port(port(&[prefix(Ipv4Addr::UNSPECIFIED, 0), prefix(Ipv6Addr::UNSPECIFIED, 0)], 0));
+    kernel.set_port(&port(&[prefix(Ipv4Addr::UNSPECIFIED, 0), prefix(Ipv6Addr::UNSPECIFIED, 0)], 0));
     for mapped in ["::ffff:10.1.0.1", "::ffff:10.1.0.2", "::ffff:0.0.0.0"] {
         kernel.refuses(&from_v6(mapped), DropReason::SpoofedIp);
     }
@@ -116,7 +116,7 @@ fn a_mapped_ipv4_address_is_no_ipv6_address_of_anybody() {
 fn unspecified_speaks_to_groups_only() {
     let mut kernel = Kernel::scene();
     for allowed in [&[][..], &[prefix(Ipv6Addr::UNSPECIFIED, 0)]] {
-        kernel.set_port(port(allowed, 0));
+        kernel.set_port(&port(allowed, 0));
         kernel.refuses(&from_v6("::"), DropReason::SpoofedIp);
         // To a group it is let through so far, and shares the fate of the group.
         let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);

@@ -176,7 +176,7 @@ impl Kernel {
             let values = self.counters.get(&(counter as u32), 0).expect("a counter");
             counted.insert(Event::Count(counter.name()), values.iter().sum());
         }
-        for entry in self.drops.iter() {
+        for entry in &self.drops {
             let (key, values) = entry.expect("the drops can be read");
             let reason = DropReason::from_index(key.reason).expect("a reason of this version");
             counted.insert(Event::Drop(key.vni, reason.name()), values.iter().sum());

@@ -57,9 +57,9 @@ fn advertisements_and_redirects_of_a_router_are_dropped() {
 #[test]
 fn an_endpoint_that_may_be_a_router_is_let_through() {
     let mut kernel = Kernel::scene();
-    kernel.set_port(port(&[], Port::ALLOW_DHCP_SERVER));
+    kernel.set_port(&port(&[], Port::ALLOW_DHCP_SERVER));
     kernel.refuses(&behind(&[], ROUTER_ADVERTISEMENT), DropReason::RogueRa);
-    kernel.set_port(port(&[], Port::ALLOW_RA));
+    kernel.set_port(&port(&[], Port::ALLOW_RA));
     kernel.sends(&behind(&[], ROUTER_ADVERTISEMENT));
     kernel.sends(&behind(&[HOP_BY_HOP], REDIRECT));
 }

@@ -110,7 +110,7 @@ impl Kernel {
         let node = NodeConfig::new(IpAddr::from(OUR_VTEP).into(), 9, UDP_PORT, INNER_MTU);
         self.config.set(0, node, 0).expect("CONFIG");
         let (v4, v6) = (Ipv4Addr::new(192, 168, 7, 0), Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 0));
-        self.set_port(port(&[prefix(v4, 24), prefix(v6, 64)], 0));
+        self.set_port(&port(&[prefix(v4, 24), prefix(v6, 64)], 0));
         let route = Route { ifindex: 9, next_hop: VTEP, src_mac: OUTER_SRC, dst_mac: Some(OUTER_DST) };
         for (place, vtep) in [
             (0, Vtep::v4(OUR_VTEP, VTEP, UDP_PORT, Some(route))),
@@ -151,7 +151,7 @@ impl Kernel {
         self.set_fdb(SECRET_VNI, LOCAL.mac, Fdb::local(77));
     }
 
-    pub(crate) fn set_port(&mut self, port: Port) {
+    pub(crate) fn set_port(&mut self, port: &Port) {
         self.ports.insert(DEVICE, port, 0).expect("PORTS");
     }
 
