@@ -1,7 +1,11 @@
 //! The object itself: what is in it, and that its trace costs nothing when it is off.
 
-use aya::programs::{ProgramError, ProgramInfo, SchedClassifier};
+use aya::{
+    Ebpf,
+    programs::{ProgramError, ProgramInfo, SchedClassifier},
+};
 use overlay_common::DropReason;
+use overlay_user::datapath::bpf::OBJECT;
 
 use crate::{
     frames::udp_v4,
@@ -30,6 +34,13 @@ fn every_program_and_map_is_there_under_its_whole_name() {
         assert!(ebpf.map(name).is_some(), "no map {name}");
     }
     assert!(programs.iter().chain(&MAPS).all(|name| name.len() <= LONGEST_NAME));
+}
+
+#[test]
+fn the_tables_load_at_their_full_size() {
+    // The other tests load smaller ones.
+    let ebpf = Ebpf::load(OBJECT).expect("root, and memory for the tables");
+    assert!(MAPS.iter().all(|name| ebpf.map(name).is_some()));
 }
 
 #[test]
