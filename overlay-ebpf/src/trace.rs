@@ -12,7 +12,7 @@ static TRACE_SAMPLE: Global<u32> = Global::new(0);
 #[inline(always)]
 pub(crate) fn frame(ctx: &TcContext, result: &Result<Verdict, Drop>) {
     let one_in = TRACE_SAMPLE.load();
-    if one_in == 0 || helpers::random() % one_in != 0 {
+    if one_in == 0 || !helpers::random().is_multiple_of(one_in) {
         return;
     }
     let device = Packet::new(ctx).ifindex();

@@ -157,6 +157,7 @@ source    file: line 12, column 1: unknown key \"mak\" (the last good state hold
 cluster   3 nodes, 2 networks, 6 endpoints
 ports     2 attached here
 programs  from_container (id 7), tcx ingress of ova, ovb
+frames    3 to local
 audit     3 runs, 1 entries repaired, last 4 s ago
 problems  source: the file is broken
             fix: mend it
