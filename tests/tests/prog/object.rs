@@ -1,16 +1,11 @@
 //! The object itself: what is in it, and that its trace costs nothing when it is off.
 
-<<<<<<< HEAD
-use aya::programs::{ProgramError, ProgramInfo, SchedClassifier};
-use overlay_common::DropReason;
-=======
 use aya::{
     Ebpf,
     programs::{ProgramError, ProgramInfo, SchedClassifier},
 };
 use overlay_common::DropReason;
 use overlay_user::datapath::bpf::OBJECT;
->>>>>>> w-d
 
 use crate::{
     frames::udp_v4,
@@ -42,8 +37,6 @@ fn every_program_and_map_is_there_under_its_whole_name() {
 }
 
 #[test]
-<<<<<<< HEAD
-=======
 fn the_tables_load_at_their_full_size() {
     // The other tests load smaller ones.
     let ebpf = Ebpf::load(OBJECT).expect("root, and memory for the tables");
@@ -51,7 +44,6 @@ fn the_tables_load_at_their_full_size() {
 }
 
 #[test]
->>>>>>> w-d
 fn the_kernel_knows_the_programs_by_name() {
     for hook in [Hook::FromContainer, Hook::FromUnderlay] {
         let info = info(0, hook);
