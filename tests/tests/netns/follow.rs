@@ -5,7 +5,7 @@ use std::time::Duration;
 use overlay_tests::{Capture, Container, Lab, Netns, Underlay};
 
 use crate::support::{
-    assert_connected, container, dump, endpoint, let_capture_see, links, pair, v4, v6, wait_for,
+    BLUE, Drops, assert_connected, container, dump, endpoint, let_capture_see, links, pair, v4, v6, wait_for,
 };
 
 /// How long the agent may take to follow.
@@ -120,6 +120,9 @@ fn a_new_route_to_a_vtep_is_followed() {
     lab.hosts[0].netns.ip("route add unreachable 10.88.0.2/32").expect("added");
     let unroutable = || lab.hosts[0].status().expect("an answer")["problems"][0]["code"] == "vtep_unroutable";
     wait_for("the problem", LIMIT, unroutable);
+    let before = Drops::read(&lab.hosts[0]);
+    assert!(!a.netns.ping(v4(2).into()));
+    assert!(before.since(&lab.hosts[0]).count("no_route", BLUE) >= 1, "counted");
     lab.hosts[0].netns.ip("route del unreachable 10.88.0.2/32").expect("removed");
     wait_for("health", LIMIT, || lab.hosts[0].status().expect("an answer")["state"] == "healthy");
     assert_connected(a, b);

@@ -202,3 +202,17 @@ fn allowed_addresses_are_not_lies() {
     assert_eq!(seen.concat(), ["6001", "6002", "6003"]);
     before.since(&lab.hosts[0]).assert(&[("spoofed_ip", Some(BLUE), 1)], "beside what is allowed");
 }
+
+#[test]
+fn a_frame_to_nobody_or_to_the_sender_itself_is_counted() {
+    let lab = pair("nowhere");
+    let (a, host) = (container(&lab, "a"), &lab.hosts[0]);
+    for (number, reason) in [(NOBODY, "unknown_mac"), (SENDER, "hairpin")] {
+        let before = Drops::read(host);
+        a.netns
+            .inject("eth0", &[udp4((mac(SENDER), mac(number)), v4(SENDER), v4(number), 6001)])
+            .expect("sent");
+        let_capture_see();
+        before.since(host).assert(&[(reason, Some(BLUE), 1)], reason);
+    }
+}

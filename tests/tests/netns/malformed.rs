@@ -56,6 +56,9 @@ fn malformed_vxlan_is_counted_and_goes_nowhere() {
         let counted = before.since(&rogue.lab.hosts[0]);
         assert_eq!(counted.total("malformed"), 1, "{what}: {counted:?}");
     }
+    // The inner packet cannot carry on what a router on the way said of congestion (RFC 6040 section 4.2).
+    let congested = patched(good.clone(), IP + 1, &[3]);
+    rogue.assert_dropped(congested, "ce_not_ect", Some(BLUE), "congestion on a flow that cannot carry it");
     let first_fragment = patched(good, IP + 6, &[0x20, 0]);
     rogue.assert_dropped(first_fragment, "outer_fragment", None, "a first fragment");
 }

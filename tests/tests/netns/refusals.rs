@@ -39,6 +39,70 @@ fn everything(lab: &Lab) -> (Vec<BTreeMap<String, Value>>, Value) {
     (devices.collect(), lab.hosts[0].ask(&["endpoint", "list"]).expect("endpoints"))
 }
 
+/// Commands, with `NS` for the namespace of `spare`; their exit code, and what the line says.
+const CASES: &[(&str, i32, &[&str])] = &[
+    ("endpoint add --network blu --netns NS", REFUSED, &["\"blu\"", "did you mean \"blue\"?"]),
+    ("endpoint add --network zzzzzz --netns NS", REFUSED, &["the networks are blue, red"]),
+    ("endpoint add --network blue --netns NS --ip 10.2.0.9", REFUSED, &["--ip: 10.2.0.9", "10.1.0.0/24"]),
+    ("endpoint add --network blue --netns NS --ip 10.1.0.3/16", REFUSED, &["--ip: ", "write 10.1.0.3/24"]),
+    ("endpoint add --network blue --netns NS --ip 10.1.0.0", REFUSED, &["--ip: 10.1.0.0"]),
+    (
+        "endpoint add --network blue --netns /run/netns/ovt-none --name spare",
+        REFUSED,
+        &["/run/netns/ovt-none", "ip netns add"],
+    ),
+    (
+        "endpoint add --network blue --netns /etc/passwd --name spare",
+        REFUSED,
+        &["\"/etc/passwd\" is not a network namespace"],
+    ),
+    (
+        "endpoint add --network blue --netns NS --name spare --ifname taken",
+        REFUSED,
+        &["\"taken\" is taken", "--ifname"],
+    ),
+    (
+        "endpoint add --network blue --netns NS --name spare --ifname a/b",
+        REFUSED,
+        &["\"a/b\" is no interface name"],
+    ),
+    (
+        "endpoint add --network blue --netns NS --name spare --ifname 0123456789abcdef",
+        REFUSED,
+        &["no interface name"],
+    ),
+    ("endpoint add --network blue --netns NS --name a", REFUSED, &["is bound to", "overlay endpoint delete"]),
+    ("endpoint add --network blue --netns NS --name b", REFUSED, &["\"b\"", "node \"h2\""]),
+    ("endpoint add --network blue --netns NS --ip 10.1.0.2", REFUSED, &["10.1.0.2", "node \"h2\""]),
+    (
+        "endpoint add --network blue --netns NS --name spare --ip 10.1.0.1",
+        REFUSED,
+        &["do not belong to one endpoint"],
+    ),
+    ("endpoint add --network blue --netns NS", REFUSED, &["several endpoints", "--ip or --name"]),
+    ("endpoint add --network blue --netns NS --name spare --mac 02:00:00:00:00:09", REFUSED, &["--mac: "]),
+    ("endpoint add --network blue --netns NS --mac 02:00", USAGE, &["--mac"]),
+    ("endpoint add --network blue --netns NS --ip 10.1.0", USAGE, &["--ip", "10.1.0.1/24"]),
+    ("endpoint add --network blue", USAGE, &["--netns"]),
+    ("endpoint add --network blue --netns NS --nam spare", USAGE, &["'--nam'", "'--name'"]),
+    ("endpoint delete none", REFUSED, &["\"none\"", "overlay endpoint list"]),
+    ("endpoint delete spare", REFUSED, &["no container is bound"]),
+    ("endpoint show none", REFUSED, &["\"none\""]),
+    ("network show none", REFUSED, &["\"none\"", "overlay network list"]),
+    ("network delete none", REFUSED, &["\"none\""]),
+    ("network delete blue", REFUSED, &["read-only", "remove it"]),
+    ("network create new --vni 42", REFUSED, &["--vni: VNI 42 belongs to network \"blue\""]),
+    ("network create new --vni 0", USAGE, &["--vni", "1..16777215"]),
+    ("network create new --vni 16777216", USAGE, &["--vni", "1..16777215"]),
+    ("network create new --subnet 10.9.0.1/24", USAGE, &["--subnet", "use 10.9.0.0/24"]),
+    ("network create new --mtu 10", USAGE, &["--mtu"]),
+    ("dump none", USAGE, &["fdb, neigh, vteps, ports, flood"]),
+    ("stauts", USAGE, &["'status'"]),
+    ("status -o xml", USAGE, &["table, json"]),
+    ("uninstall", REFUSED, &["stop it first"]),
+    ("agent", REFUSED, &["already running", "--run-dir"]),
+];
+
 #[test]
 fn each_refusal_is_one_line_that_names_the_remedy_and_changes_nothing() {
     let lab = lab("refused");
@@ -46,82 +110,8 @@ fn each_refusal_is_one_line_that_names_the_remedy_and_changes_nothing() {
     let netns = spare.netns.path();
     let netns = netns.to_str().expect("UTF-8");
     spare.netns.ip("link add taken type veth peer name other").expect("a device");
-    let cases: &[(&str, i32, &[&str])] = &[
-        ("endpoint add --network blu --netns NS", REFUSED, &["\"blu\"", "did you mean \"blue\"?"]),
-        ("endpoint add --network zzzzzz --netns NS", REFUSED, &["the networks are blue, red"]),
-        ("endpoint add --network blue --netns NS --ip 10.2.0.9", REFUSED, &["--ip: 10.2.0.9", "10.1.0.0/24"]),
-        (
-            "endpoint add --network blue --netns NS --ip 10.1.0.3/16",
-            REFUSED,
-            &["--ip: ", "write 10.1.0.3/24"],
-        ),
-        ("endpoint add --network blue --netns NS --ip 10.1.0.0", REFUSED, &["--ip: 10.1.0.0"]),
-        (
-            "endpoint add --network blue --netns /run/netns/ovt-none --name spare",
-            REFUSED,
-            &["/run/netns/ovt-none", "ip netns add"],
-        ),
-        (
-            "endpoint add --network blue --netns /etc/passwd --name spare",
-            REFUSED,
-            &["\"/etc/passwd\" is not a network namespace"],
-        ),
-        (
-            "endpoint add --network blue --netns NS --name spare --ifname taken",
-            REFUSED,
-            &["\"taken\" is taken", "--ifname"],
-        ),
-        (
-            "endpoint add --network blue --netns NS --name spare --ifname a/b",
-            REFUSED,
-            &["\"a/b\" is no interface name"],
-        ),
-        (
-            "endpoint add --network blue --netns NS --name spare --ifname 0123456789abcdef",
-            REFUSED,
-            &["no interface name"],
-        ),
-        (
-            "endpoint add --network blue --netns NS --name a",
-            REFUSED,
-            &["is bound to", "overlay endpoint delete"],
-        ),
-        ("endpoint add --network blue --netns NS --name b", REFUSED, &["\"b\"", "node \"h2\""]),
-        ("endpoint add --network blue --netns NS --ip 10.1.0.2", REFUSED, &["10.1.0.2", "node \"h2\""]),
-        (
-            "endpoint add --network blue --netns NS --name spare --ip 10.1.0.1",
-            REFUSED,
-            &["do not belong to one endpoint"],
-        ),
-        ("endpoint add --network blue --netns NS", REFUSED, &["several endpoints", "--ip or --name"]),
-        (
-            "endpoint add --network blue --netns NS --name spare --mac 02:00:00:00:00:09",
-            REFUSED,
-            &["--mac: "],
-        ),
-        ("endpoint add --network blue --netns NS --mac 02:00", USAGE, &["--mac"]),
-        ("endpoint add --network blue --netns NS --ip 10.1.0", USAGE, &["--ip", "10.1.0.1/24"]),
-        ("endpoint add --network blue", USAGE, &["--netns"]),
-        ("endpoint add --network blue --netns NS --nam spare", USAGE, &["'--nam'", "'--name'"]),
-        ("endpoint delete none", REFUSED, &["\"none\"", "overlay endpoint list"]),
-        ("endpoint delete spare", REFUSED, &["no container is bound"]),
-        ("endpoint show none", REFUSED, &["\"none\""]),
-        ("network show none", REFUSED, &["\"none\"", "overlay network list"]),
-        ("network delete none", REFUSED, &["\"none\""]),
-        ("network delete blue", REFUSED, &["read-only", "remove it"]),
-        ("network create new --vni 42", REFUSED, &["--vni: VNI 42 belongs to network \"blue\""]),
-        ("network create new --vni 0", USAGE, &["--vni", "1..16777215"]),
-        ("network create new --vni 16777216", USAGE, &["--vni", "1..16777215"]),
-        ("network create new --subnet 10.9.0.1/24", USAGE, &["--subnet", "use 10.9.0.0/24"]),
-        ("network create new --mtu 10", USAGE, &["--mtu"]),
-        ("dump none", USAGE, &["fdb, neigh, vteps, ports, flood"]),
-        ("stauts", USAGE, &["'status'"]),
-        ("status -o xml", USAGE, &["table, json"]),
-        ("uninstall", REFUSED, &["stop it first"]),
-        ("agent", REFUSED, &["already running", "--run-dir"]),
-    ];
     let before = everything(&lab);
-    for (line, code, words) in cases {
+    for (line, code, words) in CASES {
         let args: Vec<&str> = line.split(' ').map(|word| if word == "NS" { netns } else { word }).collect();
         let (exit, text) = said(&lab.hosts[0], &args);
         assert_eq!(exit, Some(*code), "overlay {line}: {text}");
