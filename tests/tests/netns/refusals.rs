@@ -91,7 +91,12 @@ const CASES: &[(&str, i32, &[&str])] = &[
     ("network show none", REFUSED, &["\"none\"", "overlay network list"]),
     ("network delete none", REFUSED, &["\"none\""]),
     ("network delete blue", REFUSED, &["read-only", "remove it"]),
-    ("network create new --vni 42", REFUSED, &["--vni: VNI 42 belongs to network \"blue\""]),
+    ("network create new --vni 50", REFUSED, &["--subnet: a network needs a subnet", "10.1.0.0/24"]),
+    (
+        "network create new --vni 42 --subnet 10.9.0.0/24",
+        REFUSED,
+        &["--vni: VNI 42 belongs to network \"blue\""],
+    ),
     ("network create new --vni 0", USAGE, &["--vni", "1..16777215"]),
     ("network create new --vni 16777216", USAGE, &["--vni", "1..16777215"]),
     ("network create new --subnet 10.9.0.1/24", USAGE, &["--subnet", "use 10.9.0.0/24"]),
