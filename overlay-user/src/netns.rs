@@ -172,7 +172,8 @@ pub fn helper(path: &Path) -> Result<(), NetnsError> {
     }
 }
 
-/// Opens a namespace again by way of a helper process: entering it takes CAP_SYS_ADMIN, which the agent itself need not use.
+/// Opens a namespace again by way of a helper process: entering it takes `CAP_SYS_ADMIN`, which the agent itself
+/// need not use.
 pub async fn reopen_via_helper(path: &Path) -> Result<NamespaceFds, NetnsError> {
     let failed = |error: io::Error| NetnsError::Helper(error.to_string());
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;

@@ -64,13 +64,13 @@ pub(super) enum Command {
     #[command(after_help = "Example: overlay status -o json")]
     Status(Output),
     /// Create, list, show and delete networks
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: overlay network list")]
     Network(Network),
     /// Attach, list, show and detach containers
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: overlay endpoint list")]
     Endpoint(Endpoint),
     /// List the nodes of the cluster
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: overlay node list")]
     Node(Node),
     /// Show how many frames were dropped, by reason
     #[command(after_help = "Example: overlay drops --all -o json")]
