@@ -111,6 +111,9 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
     if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _unheard = write!(io::stderr(), "{}", error.render());
+    } else if kind == ErrorKind::MissingSubcommand {
+        // The same, where a variable of the environment counts as an argument.
+        let _unheard = write!(io::stderr(), "{}", Cli::command().render_help());
     } else {
         complain(&one_line(&error.render().to_string()));
     }
