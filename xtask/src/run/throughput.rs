@@ -23,10 +23,10 @@ use crate::{
     ui::{self, Progress},
 };
 
-/// Rounds; each measures every mode once.
-const ROUNDS: usize = 5;
+/// Rounds; each measures every mode once. Shared CPUs give single windows that are off by half.
+const ROUNDS: usize = 15;
 /// The pause between two windows: a real-time process may have 0.95 s of every second.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(150);
 /// Above this share of stalled time (`some avg10` of /proc/pressure/cpu) others use the CPUs.
 const BUSY_PERCENT: f64 = 2.0;
 
