@@ -10,10 +10,13 @@ const FIRST: u16 = 49_152;
 /// Number of ports in the range: 49152 to 65535.
 const COUNT: u32 = 16_384;
 
-/// Mixes 64 bits into a running hash; the multiplier is that of FxHash, the golden ratio in 64 bits.
+/// The golden ratio in 64 bits.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Mixes 64 bits into a running hash, as `FxHash` does.
 #[inline(always)]
 const fn mix(hash: u64, word: u64) -> u64 {
-    (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    (hash.rotate_left(5) ^ word).wrapping_mul(GOLDEN)
 }
 
 /// The hash of an IP flow; `ports` are the first four bytes of the transport header, or 0 where there are none.
@@ -34,8 +37,10 @@ pub const fn stations(src: MacAddr, dst: MacAddr) -> u64 {
 /// The source port of a flow, big-endian.
 #[inline(always)]
 pub const fn source_port(hash: u64) -> [u8; 2] {
-    // The high bits of a product are its well-mixed ones.
-    let offset = (((hash >> 32) * COUNT as u64) >> 32) as u16;
+    // A product alone is linear: flows whose ports follow each other lie on a lattice, and one in seven shares its
+    // port. Folding the well-mixed high bits into the low ones before another product breaks it up.
+    let mixed = (hash ^ hash >> 32).wrapping_mul(GOLDEN);
+    let offset = (((mixed >> 32) * COUNT as u64) >> 32) as u16;
     (FIRST + offset).to_be_bytes()
 }
 
@@ -63,6 +68,25 @@ mod tests {
             .map(|last| source_port(flow(Ip16::v4([10, 1, 0, last]), Ip16::v4([10, 1, 1, 1]), 17, 0)))
             .collect();
         assert!(ports.len() > 240, "{} ports", ports.len());
+    }
+
+    #[test]
+    fn clients_of_one_host_spread() {
+        // A client takes one port after another: flows that differ in a few low bits.
+        for last in 0..=63 {
+            let (a, b) = (Ip16::v4([10, 1, 0, last]), Ip16::v4([10, 1, 0, 2]));
+            for first in (32_768..60_000_u16).step_by(997) {
+                let words = (0..500).map(|n| {
+                    u32::from_ne_bytes({
+                        let [s0, s1] = (first + n).to_be_bytes();
+                        [s0, s1, 0x14, 0x51]
+                    })
+                });
+                let ports: HashSet<_> = words.map(|word| source_port(flow(a, b, 6, word))).collect();
+                // 500 balls in 16384 bins hit 492 of them, with a deviation of 2.7.
+                assert!(ports.len() > 470, "{} ports for 10.1.0.{last} from {first}", ports.len());
+            }
+        }
     }
 
     #[test]
