@@ -42,6 +42,7 @@ fn compile(root: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
         .args(["build", "--release", "--package", "overlay-ebpf", "-Zbuild-std=core"])
         .args(["--target", "bpfel-unknown-none", "--target-dir"])
         .arg(target)
+        .args(env::var_os("CARGO_FEATURE_ABI_NEXT").map(|_| "--features=abi-next"))
         // What cargo tells a build script about its own compiler must not reach this one.
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTC_WRAPPER")

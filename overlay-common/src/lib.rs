@@ -17,6 +17,7 @@ pub mod ecn;
 pub mod entropy;
 pub mod header;
 pub mod map;
+pub mod meta;
 pub mod nd;
 mod vni;
 pub mod vxlan;
@@ -29,4 +30,4 @@ pub use crate::{
 };
 
 /// The version of the ABI between the kernel programs and the agent.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 3 } else { 2 };

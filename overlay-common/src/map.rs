@@ -19,7 +19,7 @@ pub const PORT_PREFIXES: usize = 9;
 
 /// Defines a map type: `repr(C)`, of the stated layout, with the casts that user space needs.
 macro_rules! map_type {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $visible:vis $field:ident: $type:ty,)+ } size $size:literal, align $align:literal) => {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $visible:vis $field:ident: $type:ty,)+ } size $size:expr, align $align:literal) => {
         $(#[$meta])*
         #[repr(C)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,19 +251,22 @@ impl NeighKey {
     }
 }
 
+/// Padding of `Neigh`. The next version's in tests of upgrades is wider: the smallest change of a layout.
+const NEIGH_PAD: usize = if cfg!(feature = "abi-next") { 10 } else { 2 };
+
 map_type! {
     /// The value of `NEIGH`.
     pub struct Neigh {
         /// The endpoint's MAC address.
         pub mac: MacAddr,
-        pad: [u8; 2],
-    } size 8, align 1
+        pad: [u8; NEIGH_PAD],
+    } size 6 + NEIGH_PAD, align 1
 }
 
 impl Neigh {
     /// The MAC address that answers for an address.
     pub const fn new(mac: MacAddr) -> Self {
-        Self { mac, pad: [0; 2] }
+        Self { mac, pad: [0; NEIGH_PAD] }
     }
 }
 

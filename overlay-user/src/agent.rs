@@ -10,6 +10,7 @@ mod endpoints;
 mod preflight;
 mod reconcile;
 mod report;
+mod upgrade;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -26,9 +27,12 @@ use crate::{
     api::{server, socket::ApiSocket},
     cli::Paths,
     config::Config,
+    datapath::bpf::OpenOptions,
     netlink::watch::{Change, Watch},
     source::{FileSource, Source as _},
 };
+
+pub use self::upgrade::upgrade;
 
 /// How often the kernel is compared with what it should hold.
 const AUDIT: Duration = Duration::from_secs(5);
@@ -51,7 +55,8 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     // Before anything is read: no change may fall between.
     let watch = Watch::start().context("cannot watch the network configuration")?;
     let mut source = FileSource::new(config.cluster.file.path.clone());
-    let mut agent = Agent::open(paths, &config).await?;
+    let options = OpenOptions { trace_sample: config.trace.sample, ..OpenOptions::default() };
+    let mut agent = Agent::open(paths, &config, options).await?;
     if config.trace.sample > 0
         && let Some(trace) = agent.take_trace()
     {

@@ -32,6 +32,8 @@ const STATUS_UNANSWERED: u8 = 2;
 pub struct Entry {
     /// Runs the node agent in the foreground until it is told to stop.
     pub agent: fn(&Paths) -> anyhow::Result<ExitCode>,
+    /// Puts the programs of this binary in force; the flag allows to replace the maps of a later version.
+    pub upgrade: fn(&Paths, bool) -> anyhow::Result<ExitCode>,
     /// Removes every link, pin, device and file of ours.
     pub uninstall: fn(&Paths) -> anyhow::Result<ExitCode>,
 }
@@ -47,6 +49,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, entry: &Entry) -> ExitCode 
 fn dispatch(cli: &Cli, entry: &Entry) -> ExitCode {
     match &cli.command {
         Command::Agent => foreign((entry.agent)(&cli.paths)),
+        Command::Upgrade { downgrade } => foreign((entry.upgrade)(&cli.paths, *downgrade)),
         Command::Uninstall => foreign((entry.uninstall)(&cli.paths)),
         Command::NetnsHelper { path } => match netns::helper(path) {
             Ok(()) => ExitCode::SUCCESS,
@@ -186,6 +189,8 @@ mod tests {
             "drops --all",
             "dump fdb -o json",
             "dump flood",
+            "upgrade",
+            "upgrade --downgrade",
             "uninstall",
             "completion bash",
             "netns-helper /run/netns/c1",

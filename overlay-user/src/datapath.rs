@@ -1,6 +1,6 @@
 //! What carries a plan out: the kernel, or a fake for tests.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use overlay_common::Vni;
 
@@ -27,6 +27,21 @@ pub trait Datapath {
 
     /// Lists the attached programs.
     fn programs(&mut self) -> Result<Vec<ProgramInfo>, DatapathError>;
+
+    /// Whether tables and programs are being made ready beside those in force. Then no program may be attached
+    /// before all tables are filled.
+    fn is_staged(&self) -> bool {
+        false
+    }
+
+    /// Puts what was made ready in the place of what was in force, once it is as desired.
+    fn settle(&mut self, _desired: &Tables) -> Result<(), DatapathError> {
+        Ok(())
+    }
+}
+
+fn pid_text(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(", pid {pid}")).unwrap_or_default()
 }
 
 /// How many frames were dropped for a reason.
@@ -68,11 +83,52 @@ pub enum DatapathError {
         /// The device.
         ifindex: Ifindex,
     },
-    /// A map or link holds what this version does not understand.
-    #[error("{object} holds what this version cannot read; remove it with `overlay uninstall`")]
-    Foreign {
-        /// The map or link.
-        object: String,
+    /// The pinned maps are those of a later version.
+    #[error(
+        "the pinned maps have ABI {found}, this version has {known}; run the version that made them, \
+         or go back with `overlay upgrade --downgrade`"
+    )]
+    Newer {
+        /// The ABI version of the maps.
+        found: u32,
+        /// The one of this agent.
+        known: u32,
+    },
+    /// A pinned map holds more entries than this version's.
+    #[error(
+        "the pinned map {map} has room for {found} entries, this version's for {known}; run the version that made it, \
+         or go back with `overlay upgrade --downgrade`"
+    )]
+    Shrunk {
+        /// The name of the map.
+        map: &'static str,
+        /// The entries that it has room for.
+        found: u32,
+        /// Those of this version's.
+        known: u32,
+    },
+    /// Another process has the pin directory.
+    #[error("{} is in use by another agent{}; stop that one first, or use another --pin-dir", dir.display(), pid_text(*pid))]
+    Locked {
+        /// The pin directory.
+        dir: PathBuf,
+        /// The process that locked it, where it can be told.
+        pid: Option<u32>,
+    },
+    /// The programs cannot be swapped while an agent of another version keeps the maps.
+    #[error(
+        "the pinned maps are of another version, and an agent keeps them; stop it first, forwarding goes on"
+    )]
+    Kept,
+    /// A link was swapped by another meanwhile.
+    #[error(
+        "the link of {program} at the device with index {ifindex} was swapped by another meanwhile; try again"
+    )]
+    NotSwapped {
+        /// The program.
+        program: &'static str,
+        /// The device.
+        ifindex: Ifindex,
     },
     /// The kernel refused.
     #[error("cannot {action}: {source}")]

@@ -11,6 +11,8 @@ pub mod config;
 pub mod datapath;
 pub mod document;
 pub mod event;
+mod failpoint;
+mod hash;
 pub mod netlink;
 pub mod netns;
 pub mod plan;

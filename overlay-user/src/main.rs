@@ -6,7 +6,10 @@ use overlay_user::{agent, cli, uninstall};
 
 fn main() -> ExitCode {
     init_log();
-    cli::run(std::env::args_os(), &cli::Entry { agent: agent::run, uninstall: uninstall::run })
+    cli::run(
+        std::env::args_os(),
+        &cli::Entry { agent: agent::run, upgrade: agent::upgrade, uninstall: uninstall::run },
+    )
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses what, `info` is the default.

@@ -9,7 +9,7 @@ use crate::{
     cli::Paths,
     cluster::EndpointId,
     config::Config,
-    datapath::bpf::{Bpf, TraceReader},
+    datapath::bpf::{Bpf, OpenOptions, TraceReader},
     event::Event,
     netlink::{Host, UnderlaySelect},
     state::{Problem, State},
@@ -32,7 +32,7 @@ pub(super) struct Agent {
 
 impl Agent {
     /// Checks the node, and opens or makes what is installed in the kernel.
-    pub(super) async fn open(paths: &Paths, config: &Config) -> anyhow::Result<Self> {
+    pub(super) async fn open(paths: &Paths, config: &Config, options: OpenOptions) -> anyhow::Result<Self> {
         let host = Host::open().context("cannot read the network configuration")?;
         let select = match (&config.node.underlay, config.node.vtep) {
             (Some(name), vtep) => UnderlaySelect::Device { name: name.clone(), vtep },
@@ -43,7 +43,7 @@ impl Agent {
         host.check_port_free(config.vxlan.port).await?;
         let bindings = Bindings::open(&paths.state_dir)
             .with_context(|| format!("cannot keep state in {}", paths.state_dir.display()))?;
-        let reconciler = Reconciler::new(Bpf::open(&paths.pin_dir, config.trace.sample)?)?;
+        let reconciler = Reconciler::new(Bpf::open(&paths.pin_dir, options)?)?;
         Ok(Self {
             state: State::new(config.node.name.clone(), config.vxlan.port),
             reconciler,

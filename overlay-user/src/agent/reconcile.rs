@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::{
     api::types::Audit,
     datapath::{Datapath, DatapathError},
-    plan,
+    plan::{self, Op},
     tables::Tables,
 };
 
@@ -28,13 +28,21 @@ impl<D: Datapath> Reconciler<D> {
     /// it are still tried; the first error is given back.
     pub(super) fn sync(&mut self, desired: &Tables) -> Result<(), DatapathError> {
         let mut failed = None;
+        let staged = self.datapath.is_staged();
         for op in plan::diff(desired, &self.installed) {
+            if staged && failed.is_some() && matches!(op, Op::Attach(_)) {
+                // Tables with gaps must not come into force; those that are go on.
+                continue;
+            }
             match self.datapath.apply(&op) {
                 Ok(()) => op.apply_to(&mut self.installed),
                 Err(error) => {
                     failed.get_or_insert(error);
                 }
             }
+        }
+        if staged && failed.is_none() {
+            failed = self.datapath.settle(desired).err();
         }
         let text = failed.as_ref().map(ToString::to_string);
         if let Some(error) = &text

@@ -78,6 +78,13 @@ pub(super) enum Command {
     /// Show a table as the kernel holds it
     #[command(after_help = "Example: overlay dump fdb")]
     Dump(Dump),
+    /// Swap to the programs of this binary, while everything goes on forwarding; undone if it fails
+    #[command(after_help = "Example: overlay upgrade")]
+    Upgrade {
+        /// Also replace what a later version left
+        #[arg(long)]
+        downgrade: bool,
+    },
     /// Remove every link, pin, device and file of ours
     #[command(after_help = "Example: overlay uninstall --pin-dir /sys/fs/bpf/overlay")]
     Uninstall,

@@ -52,6 +52,7 @@ pub(super) fn run(paths: &Paths, command: &Command) -> anyhow::Result<String> {
             Command::Dump(args) => dump(&client, args).await,
             Command::Agent
             | Command::Status(_)
+            | Command::Upgrade { .. }
             | Command::Uninstall
             | Command::Completion { .. }
             | Command::NetnsHelper { .. } => unreachable!("dispatched before"),

@@ -11,7 +11,7 @@ use super::{
     socket::{Rtnl, RtnlError, Verb},
     sysctl,
 };
-use crate::{cluster::EndpointId, netns::NamespaceFds, tables::Ifindex};
+use crate::{cluster::EndpointId, hash::fnv1a, netns::NamespaceFds, tables::Ifindex};
 use addresses::add_addresses;
 use error::{CARRIER_TIMEOUT, MIN_IPV6_MTU, failed};
 use ipnet::IpNet;
@@ -67,10 +67,7 @@ pub struct Created {
 
 /// The name of an endpoint's veth on the host: `ov` and eleven letters and digits, always the same for one endpoint.
 pub fn host_ifname(id: &EndpointId) -> String {
-    // FNV-1a: the name must not depend on the version of a library.
-    let mut hash = id.to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let mut hash = fnv1a(id.to_string().bytes());
     let mut name = HOST_PREFIX.to_owned();
     for _ in 0..DIGITS_IN_NAME {
         // The upper bits are the better mixed ones.

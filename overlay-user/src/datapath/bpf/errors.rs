@@ -49,11 +49,6 @@ pub(super) fn refused_by_kernel(error: &dyn Error) -> DatapathError {
     DatapathError::Kernel { action: "load the kernel programs".into(), source: flat(error) }
 }
 
-/// A pin holds something else.
-pub(super) fn foreign(pin: &Path) -> DatapathError {
-    DatapathError::Foreign { object: pin.display().to_string() }
-}
-
 /// A thing was asked for that cannot be.
 pub(super) fn unsupported(what: &str) -> DatapathError {
     DatapathError::Kernel { action: format!("install {what}"), source: io::ErrorKind::Unsupported.into() }

@@ -1,0 +1,285 @@
+//! The tables in their maps: read, and changed entry by entry.
+
+use std::{borrow::Borrow, collections::BTreeMap, net::IpAddr, path::Path};
+
+use aya::{
+    Pod,
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
+};
+use overlay_common::{
+    Counter, DropReason, Vni,
+    map::{self, DropKey, FdbKey, MAX_VTEPS, MemberKey, Neigh, NeighKey},
+    vxlan,
+};
+
+use super::{
+    codec,
+    errors::{full_or_failed, on_map, unsupported},
+};
+use crate::{
+    datapath::{DatapathError, DropCount},
+    plan::Op,
+    tables::{Ifindex, NodeEntry, Tables},
+};
+
+/// `BPF_ANY`.
+const ANY: u64 = 0;
+
+/// The maps of one set.
+pub(super) struct Maps {
+    config: Array<MapData, map::NodeConfig>,
+    ports: HashMap<MapData, u32, map::Port>,
+    fdb: HashMap<MapData, FdbKey, map::Fdb>,
+    neigh: HashMap<MapData, NeighKey, Neigh>,
+    vteps: Array<MapData, vxlan::Vtep>,
+    members: HashMap<MapData, MemberKey, map::Member>,
+    nets: HashMap<MapData, u32, map::Net>,
+    drops: PerCpuHashMap<MapData, DropKey, u64>,
+    counters: PerCpuArray<MapData, u64>,
+    /// The place of each VTEP in `VTEPS`.
+    places: BTreeMap<IpAddr, u32>,
+}
+
+impl Maps {
+    /// Opens the maps pinned in a directory.
+    pub(super) fn open(dir: &Path) -> Result<Self, DatapathError> {
+        let mut this = Self {
+            config: open(dir, "CONFIG", Map::Array)?,
+            ports: open(dir, "PORTS", Map::HashMap)?,
+            fdb: open(dir, "FDB", Map::HashMap)?,
+            neigh: open(dir, "NEIGH", Map::HashMap)?,
+            vteps: open(dir, "VTEPS", Map::Array)?,
+            members: open(dir, "MEMBERS", Map::HashMap)?,
+            nets: open(dir, "NETS", Map::HashMap)?,
+            drops: open(dir, "DROPS", Map::PerCpuHashMap)?,
+            counters: open(dir, "COUNTERS", Map::PerCpuArray)?,
+            places: BTreeMap::new(),
+        };
+        this.places =
+            this.read_vteps()?.into_iter().map(|(place, vtep)| (vtep.addr.to_ip(), place)).collect();
+        Ok(this)
+    }
+
+    /// What the programs count besides drops.
+    pub(super) fn counters(&mut self) -> Result<BTreeMap<String, u64>, DatapathError> {
+        let mut counts = BTreeMap::new();
+        for counter in Counter::ALL {
+            let values = self.counters.get(&(counter as u32), 0).map_err(on_map("COUNTERS"))?;
+            counts.insert(counter.name().to_owned(), sum(&values));
+        }
+        Ok(counts)
+    }
+
+    /// Reads the tables; not the hooks, which no map holds.
+    pub(super) fn read(&mut self) -> Result<Tables, DatapathError> {
+        let vteps = self.read_vteps()?;
+        self.places = vteps.iter().map(|(place, vtep)| (vtep.addr.to_ip(), *place)).collect();
+        let mut tables = Tables { node: self.node()?, ..Tables::default() };
+        tables.vteps = vteps.values().map(|vtep| (vtep.addr.to_ip(), codec::vtep_back(vtep))).collect();
+        let nets: BTreeMap<u32, map::Net> = entries(&self.nets, "NETS")?.into_iter().collect();
+        for (vni, net) in &nets {
+            tables.nets.extend(Vni::new(*vni).ok().map(|vni| (vni, codec::net_back(*net))));
+        }
+        for (key, member) in entries(&self.members, "MEMBERS")? {
+            let whole = nets.get(&key.vni).is_some_and(|net| codec::member(*net) == member);
+            tables
+                .members
+                .extend(Vni::new(key.vni).ok().filter(|_| whole).map(|vni| (vni, key.vtep.to_ip())));
+        }
+        for (key, neigh) in entries(&self.neigh, "NEIGH")? {
+            tables.neigh.extend(Vni::new(key.vni).ok().map(|vni| ((vni, key.ip.to_ip()), neigh.mac)));
+        }
+        for (key, fdb) in entries(&self.fdb, "FDB")? {
+            let value = codec::fdb_back(&fdb, |place| vteps.get(&place).map(|vtep| vtep.addr.to_ip()));
+            tables.fdb.extend(codec::fdb_key_back(key).zip(value));
+        }
+        for (ifindex, port) in entries(&self.ports, "PORTS")? {
+            tables.ports.extend(codec::port_back(&port).map(|port| (Ifindex(ifindex), port)));
+        }
+        Ok(tables)
+    }
+
+    /// Carries out a step that changes an entry; the others are no business of maps.
+    pub(super) fn apply(&mut self, op: &Op) -> Result<(), DatapathError> {
+        match op {
+            Op::SetNode(node) => self.set_node(node),
+            Op::SetNet(vni, net) => self.set_net(*vni, codec::net(net)),
+            Op::DelNet(vni) => self.delete_net(*vni),
+            Op::SetVtep(addr, vtep) => self.set_vtep(*addr, vtep),
+            Op::DelVtep(addr) => self.delete_vtep(*addr),
+            Op::AddMember(vni, vtep) => self.add_member(*vni, *vtep),
+            Op::DelMember(vni, vtep) => {
+                remove(&mut self.members, "MEMBERS", MemberKey::new(vni.get(), (*vtep).into()))
+            }
+            Op::SetNeigh(vni, ip, mac) => {
+                put(&mut self.neigh, "NEIGH", NeighKey::new(vni.get(), (*ip).into()), Neigh::new(*mac))
+            }
+            Op::DelNeigh(vni, ip) => remove(&mut self.neigh, "NEIGH", NeighKey::new(vni.get(), (*ip).into())),
+            Op::SetFdb(vni, mac, fdb) => {
+                let value = codec::fdb(fdb, |vtep| self.places.get(&vtep).copied())?;
+                put(&mut self.fdb, "FDB", FdbKey::new(vni.get(), *mac), value)
+            }
+            Op::DelFdb(vni, mac) => remove(&mut self.fdb, "FDB", FdbKey::new(vni.get(), *mac)),
+            Op::SetPort(ifindex, port) => put(&mut self.ports, "PORTS", ifindex.0, codec::port(port)?),
+            Op::DelPort(ifindex) => remove(&mut self.ports, "PORTS", ifindex.0),
+            Op::Attach(_) | Op::Detach(_) => Ok(()),
+        }
+    }
+
+    /// Counts the dropped frames by reason and network.
+    pub(super) fn drops(&mut self) -> Result<Vec<DropCount>, DatapathError> {
+        let mut counts = Vec::new();
+        for entry in &self.drops {
+            let (key, values) = entry.map_err(on_map("DROPS"))?;
+            // A number of another version's programs has no name here.
+            let Some(reason) = DropReason::from_index(key.reason) else { continue };
+            counts.push(DropCount {
+                reason: reason.name(),
+                vni: Vni::new(key.vni).ok(),
+                count: sum(&values),
+            });
+        }
+        Ok(counts)
+    }
+
+    /// Goes on counting where the maps of another set are, as far as those are like these.
+    pub(super) fn carry_over(&mut self, from: &Path) -> Result<(), DatapathError> {
+        if let Ok(drops) = open::<PerCpuHashMap<_, DropKey, u64>>(from, "DROPS", Map::PerCpuHashMap) {
+            for entry in &drops {
+                let (key, values) = entry.map_err(on_map("DROPS"))?;
+                self.drops.insert(key, values, ANY).map_err(full_or_failed("DROPS"))?;
+            }
+        }
+        if let Ok(counters) = open::<PerCpuArray<_, u64>>(from, "COUNTERS", Map::PerCpuArray) {
+            for counter in Counter::ALL {
+                // Fewer, where the other version counts less.
+                let Ok(values) = counters.get(&(counter as u32), 0) else { break };
+                self.counters.set(counter as u32, values, ANY).map_err(on_map("COUNTERS"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The VTEPS in use, by their places.
+    fn read_vteps(&self) -> Result<BTreeMap<u32, vxlan::Vtep>, DatapathError> {
+        let mut vteps = BTreeMap::new();
+        for place in 0..MAX_VTEPS {
+            let vtep = self.vteps.get(&place, 0).map_err(on_map("VTEPS"))?;
+            if vtep != vxlan::Vtep::EMPTY {
+                vteps.insert(place, vtep);
+            }
+        }
+        Ok(vteps)
+    }
+
+    fn node(&self) -> Result<Option<NodeEntry>, DatapathError> {
+        self.config.get(&0, 0).map(codec::node_back).map_err(on_map("CONFIG"))
+    }
+
+    fn set_vtep(&mut self, addr: IpAddr, vtep: &crate::tables::Vtep) -> Result<(), DatapathError> {
+        let node = self.node()?.ok_or_else(|| unsupported("a VTEP before the node itself"))?;
+        let taken: std::collections::BTreeSet<_> = self.places.values().copied().collect();
+        let place = match self.places.get(&addr) {
+            Some(place) => *place,
+            // The first free place. One that was freed was freed by an earlier plan, after the last FDB entry
+            // that named it: no program still holds its number.
+            None => (0..MAX_VTEPS)
+                .find(|place| !taken.contains(place))
+                .ok_or(DatapathError::Full { map: "VTEPS" })?,
+        };
+        self.vteps.set(place, codec::vtep(&node, addr, vtep)?, ANY).map_err(on_map("VTEPS"))?;
+        self.places.insert(addr, place);
+        let known = MemberKey::new(0, addr.into());
+        put(&mut self.members, "MEMBERS", known, map::Member { flags: 0 })
+    }
+
+    fn delete_vtep(&mut self, addr: IpAddr) -> Result<(), DatapathError> {
+        remove(&mut self.members, "MEMBERS", MemberKey::new(0, addr.into()))?;
+        if let Some(place) = self.places.remove(&addr) {
+            self.vteps.set(place, vxlan::Vtep::EMPTY, ANY).map_err(on_map("VTEPS"))?;
+        }
+        Ok(())
+    }
+
+    /// Sets the node, and with it what every template says of it: our address and the UDP port.
+    fn set_node(&mut self, node: &NodeEntry) -> Result<(), DatapathError> {
+        for (place, vtep) in self.read_vteps()? {
+            let template = codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(&vtep))?;
+            self.vteps.set(place, template, ANY).map_err(on_map("VTEPS"))?;
+        }
+        self.config.set(0, codec::node(node), ANY).map_err(on_map("CONFIG"))
+    }
+
+    /// Sets a network, and before it the flags of its members: a change that is interrupted leaves members whose
+    /// flags are not their network's, which `read` takes for no members.
+    fn set_net(&mut self, vni: Vni, net: map::Net) -> Result<(), DatapathError> {
+        let members = entries(&self.members, "MEMBERS")?;
+        for (key, _) in members.into_iter().filter(|(key, _)| key.vni == vni.get()) {
+            put(&mut self.members, "MEMBERS", key, codec::member(net))?;
+        }
+        put(&mut self.nets, "NETS", vni.get(), net)
+    }
+
+    fn add_member(&mut self, vni: Vni, vtep: IpAddr) -> Result<(), DatapathError> {
+        let net = self.nets.get(&vni.get(), 0).map_err(on_map("NETS"))?;
+        put(&mut self.members, "MEMBERS", MemberKey::new(vni.get(), vtep.into()), codec::member(net))
+    }
+
+    /// Deletes a network, and what was counted under it.
+    fn delete_net(&mut self, vni: Vni) -> Result<(), DatapathError> {
+        remove(&mut self.nets, "NETS", vni.get())?;
+        for reason in DropReason::ALL {
+            let key = DropKey { vni: vni.get(), reason: reason as u32 };
+            absent_is_done("DROPS", self.drops.remove(&key))?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens one pinned map as its type.
+fn open<T: TryFrom<Map, Error = MapError>>(
+    dir: &Path,
+    name: &'static str,
+    kind: impl Fn(MapData) -> Map,
+) -> Result<T, DatapathError> {
+    let data = MapData::from_pin(dir.join(name)).map_err(on_map(name))?;
+    T::try_from(kind(data)).map_err(on_map(name))
+}
+
+fn sum(values: &PerCpuValues<u64>) -> u64 {
+    values.iter().sum()
+}
+
+/// All entries of a map. An entry changed meanwhile may be missing or twice; the next reading has it.
+fn entries<K: Pod, V: Pod>(
+    map: &HashMap<MapData, K, V>,
+    name: &'static str,
+) -> Result<Vec<(K, V)>, DatapathError> {
+    map.iter().collect::<Result<_, _>>().map_err(on_map(name))
+}
+
+fn put<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    key: impl Borrow<K>,
+    value: V,
+) -> Result<(), DatapathError> {
+    map.insert(key, value, ANY).map_err(full_or_failed(name))
+}
+
+fn remove<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    key: impl Borrow<K>,
+) -> Result<(), DatapathError> {
+    absent_is_done(name, map.remove(key.borrow()))
+}
+
+/// An entry that is not there needs no removal.
+fn absent_is_done(name: &'static str, result: Result<(), MapError>) -> Result<(), DatapathError> {
+    match result {
+        Err(MapError::KeyNotFound) | Ok(()) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(on_map(name)(error)),
+    }
+}
