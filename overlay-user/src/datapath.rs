@@ -19,6 +19,18 @@ pub trait Datapath {
     /// Reads the installed tables.
     fn read(&mut self) -> Result<Tables, DatapathError>;
 
+    /// Reads the tables but the FDB and NEIGH, which a million endpoints make large; `None` where reading all is as
+    /// cheap.
+    fn read_small(&mut self) -> Result<Option<Tables>, DatapathError> {
+        Ok(None)
+    }
+
+    /// Removes what the last reading found and could not have been written by an agent, unless it has been
+    /// overwritten. Returns the table and the name of each entry.
+    fn remove_unreadable(&mut self) -> Result<Vec<(&'static str, String)>, DatapathError> {
+        Ok(Vec::new())
+    }
+
     /// Carries one step out; a step that failed has changed nothing.
     fn apply(&mut self, op: &Op) -> Result<(), DatapathError>;
 

@@ -11,14 +11,19 @@ pub mod veth;
 pub mod watch;
 
 use crate::tables::Ifindex;
+use routes::NeighbourKey;
 use rustix::net::{AddressFamily, SocketType};
 use socket::{Rtnl, RtnlError};
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// The network configuration of the agent's own namespace.
 #[derive(Debug)]
 pub struct Host {
     rtnl: Rtnl,
+    /// The neighbours that are to be managed.
+    managed: BTreeSet<NeighbourKey>,
+    /// Those of them that were found unmanaged.
+    lost: BTreeSet<NeighbourKey>,
 }
 
 impl Host {
@@ -26,7 +31,7 @@ impl Host {
     ///
     /// Needs a tokio runtime.
     pub fn open() -> Result<Self, RtnlError> {
-        Ok(Self { rtnl: Rtnl::open()? })
+        Ok(Self { rtnl: Rtnl::open()?, managed: BTreeSet::new(), lost: BTreeSet::new() })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::IpAddr,
 };
 
@@ -107,6 +108,55 @@ fn added<'t, T: Ord>(these: &'t BTreeSet<T>, those: &'t BTreeSet<T>) -> impl Ite
 }
 
 impl Op {
+    /// The table that the step is about, in a word that does not change.
+    pub const fn table(&self) -> &'static str {
+        match self {
+            Self::SetNode(_) => "config",
+            Self::SetNet(..) | Self::DelNet(_) => "nets",
+            Self::SetVtep(..) | Self::DelVtep(_) => "vteps",
+            Self::AddMember(..) | Self::DelMember(..) => "members",
+            Self::SetNeigh(..) | Self::DelNeigh(..) => "neigh",
+            Self::SetFdb(..) | Self::DelFdb(..) => "fdb",
+            Self::SetPort(..) | Self::DelPort(_) => "ports",
+            Self::Attach(_) | Self::Detach(_) => "link",
+        }
+    }
+
+    /// Whether the step removes its entry.
+    pub const fn removes(&self) -> bool {
+        match self {
+            Self::DelNet(_)
+            | Self::DelVtep(_)
+            | Self::DelMember(..)
+            | Self::DelNeigh(..)
+            | Self::DelFdb(..)
+            | Self::DelPort(_)
+            | Self::Detach(_) => true,
+            Self::SetNode(_)
+            | Self::SetNet(..)
+            | Self::SetVtep(..)
+            | Self::AddMember(..)
+            | Self::SetNeigh(..)
+            | Self::SetFdb(..)
+            | Self::SetPort(..)
+            | Self::Attach(_) => false,
+        }
+    }
+
+    /// Whether the tables hold an entry where the step's is, whatever it says.
+    pub fn is_in(&self, tables: &Tables) -> bool {
+        match self {
+            Self::SetNode(_) => tables.node.is_some(),
+            Self::SetNet(vni, _) | Self::DelNet(vni) => tables.nets.contains_key(vni),
+            Self::SetVtep(ip, _) | Self::DelVtep(ip) => tables.vteps.contains_key(ip),
+            Self::AddMember(vni, ip) | Self::DelMember(vni, ip) => tables.members.contains(&(*vni, *ip)),
+            Self::SetNeigh(vni, ip, _) | Self::DelNeigh(vni, ip) => tables.neigh.contains_key(&(*vni, *ip)),
+            Self::SetFdb(vni, mac, _) | Self::DelFdb(vni, mac) => tables.fdb.contains_key(&(*vni, *mac)),
+            Self::SetPort(ifindex, _) | Self::DelPort(ifindex) => tables.ports.contains_key(ifindex),
+            Self::Attach(hook) | Self::Detach(hook) => tables.hooks.contains(hook),
+        }
+    }
+
     /// Carries the step out on tables in memory.
     pub fn apply_to(&self, tables: &mut Tables) {
         match self.clone() {
@@ -125,6 +175,26 @@ impl Op {
             Self::DelPort(ifindex) => drop(tables.ports.remove(&ifindex)),
             Self::Attach(hook) => _ = tables.hooks.insert(hook),
             Self::Detach(hook) => _ = tables.hooks.remove(&hook),
+        }
+    }
+}
+
+/// Names the step's entry: `VNI 42 02:42:0a:01:00:01`.
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetNode(node) => write!(f, "node {}", node.vtep),
+            Self::SetNet(vni, _) | Self::DelNet(vni) => write!(f, "VNI {vni}"),
+            Self::SetVtep(ip, _) | Self::DelVtep(ip) => write!(f, "{ip}"),
+            Self::AddMember(vni, ip)
+            | Self::DelMember(vni, ip)
+            | Self::SetNeigh(vni, ip, _)
+            | Self::DelNeigh(vni, ip) => write!(f, "VNI {vni} {ip}"),
+            Self::SetFdb(vni, mac, _) | Self::DelFdb(vni, mac) => write!(f, "VNI {vni} {mac}"),
+            Self::SetPort(ifindex, _) | Self::DelPort(ifindex) => write!(f, "device #{ifindex}"),
+            Self::Attach(hook) | Self::Detach(hook) => {
+                write!(f, "{} at device #{}", hook.program.name(), hook.ifindex)
+            }
         }
     }
 }

@@ -61,6 +61,9 @@ fn remove_files(dir: &Path) -> io::Result<()> {
     for name in ["overlay.sock", "bindings.json", "bindings.json.new", "bindings.json.unreadable"] {
         absent_is_done(fs::remove_file(dir.join(name)))?;
     }
+    for number in 1..=9 {
+        absent_is_done(fs::remove_file(dir.join(format!("bindings.json.unreadable-{number}"))))?;
+    }
     match fs::remove_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         result => absent_is_done(result),

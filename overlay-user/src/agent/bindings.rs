@@ -10,10 +10,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::EndpointId;
+use crate::{cluster::EndpointId, hash::fnv1a};
 
 /// The version of the file's format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version before, without a checksum.
+const FORMER: u32 = 1;
+/// As many unreadable files are kept at most; then the last one is replaced.
+const MOST_ASIDE: u32 = 9;
 
 /// One endpoint's container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,38 +30,60 @@ pub(super) struct Binding {
     pub(super) host_ifname: String,
 }
 
+type ById = BTreeMap<EndpointId, Binding>;
+
 #[derive(Serialize, Deserialize)]
 struct Document {
     version: u32,
-    bindings: BTreeMap<EndpointId, Binding>,
+    /// FNV-1a of the bindings as compact JSON, in hexadecimal: a flipped bit may still be JSON.
+    #[serde(default)]
+    checksum: String,
+    bindings: ById,
 }
 
 /// The bindings, and their file.
 pub(super) struct Bindings {
     path: PathBuf,
-    by_id: BTreeMap<EndpointId, Binding>,
+    by_id: ById,
+    /// Why the file is not what it should be, while it is not.
+    fault: Option<String>,
 }
 
 impl Bindings {
     /// Reads the file of a state directory. One that cannot be read is set aside under another name: losing it
     /// costs the names of namespaces, refusing to start would cost the network.
-    pub(super) fn open(state_dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(state_dir)?;
+    pub(super) fn open(state_dir: &Path) -> Self {
         let path = state_dir.join("bindings.json");
-        let by_id = match fs::read(&path) {
-            Ok(text) => match serde_json::from_slice::<Document>(&text) {
-                Ok(document) if document.version == VERSION => document.bindings,
-                _ => {
-                    let aside = path.with_extension("json.unreadable");
-                    fs::rename(&path, &aside)?;
-                    tracing::warn!(file = %aside.display(), "the list of bound endpoints cannot be read and was set aside");
-                    BTreeMap::new()
-                }
+        let mut this = Self { path, by_id: BTreeMap::new(), fault: None };
+        if let Err(error) = fs::create_dir_all(state_dir) {
+            this.fault = Some(format!("cannot keep state in {}: {error}", state_dir.display()));
+            return this;
+        }
+        match fs::read(&this.path) {
+            Ok(text) => match read(&text) {
+                Some(by_id) => this.by_id = by_id,
+                None => this.set_aside(),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error),
-        };
-        Ok(Self { path, by_id })
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => this.fault = Some(format!("cannot read {}: {error}", this.path.display())),
+        }
+        this
+    }
+
+    /// Renames a file that cannot be read.
+    fn set_aside(&mut self) {
+        let name = |number| self.path.with_extension(format!("json.unreadable-{number}"));
+        let free = (1..MOST_ASIDE).map(name).find(|name| !name.exists());
+        let aside = free.unwrap_or_else(|| name(MOST_ASIDE));
+        match fs::rename(&self.path, &aside) {
+            Ok(()) => tracing::warn!(
+                file = %aside.display(),
+                "the list of bound endpoints cannot be read and was set aside; interfaces tell whose they are by their names"
+            ),
+            Err(error) => {
+                self.fault = Some(format!("cannot read {}, nor set it aside: {error}", self.path.display()));
+            }
+        }
     }
 
     pub(super) fn get(&self, id: &EndpointId) -> Option<&Binding> {
@@ -66,6 +92,19 @@ impl Bindings {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&EndpointId, &Binding)> {
         self.by_id.iter()
+    }
+
+    /// Why the file is not what it should be, while it is not.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.fault.clone()
+    }
+
+    /// Tries again to write what could not be written.
+    pub(super) fn retry(&mut self) {
+        if self.fault.is_some() {
+            // The fault is kept where it fails again.
+            let _told = self.write();
+        }
     }
 
     /// Adds a binding; on an error it is as if it had not been.
@@ -85,9 +124,20 @@ impl Bindings {
         Some(binding)
     }
 
+    fn write(&mut self) -> io::Result<()> {
+        let result = self.replace();
+        self.fault =
+            result.as_ref().err().map(|error| format!("cannot write {}: {error}", self.path.display()));
+        result
+    }
+
     /// Replaces the file in one step.
-    fn write(&self) -> io::Result<()> {
-        let document = Document { version: VERSION, bindings: self.by_id.clone() };
+    fn replace(&self) -> io::Result<()> {
+        if let Some(dir) = self.path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        let document =
+            Document { version: VERSION, checksum: checksum(&self.by_id)?, bindings: self.by_id.clone() };
         let text = serde_json::to_vec_pretty(&document)?;
         let new = self.path.with_extension("json.new");
         let mut file =
@@ -96,6 +146,21 @@ impl Bindings {
         file.sync_all()?;
         fs::rename(&new, &self.path)
     }
+}
+
+/// The bindings of a file's text; none where it is not one that an agent wrote.
+fn read(text: &[u8]) -> Option<ById> {
+    let document: Document = serde_json::from_slice(text).ok()?;
+    let whole = match document.version {
+        FORMER => true,
+        VERSION => checksum(&document.bindings).ok()? == document.checksum,
+        _ => false,
+    };
+    whole.then_some(document.bindings)
+}
+
+fn checksum(bindings: &ById) -> io::Result<String> {
+    Ok(format!("{:016x}", fnv1a(serde_json::to_vec(bindings)?)))
 }
 
 #[cfg(test)]
@@ -110,28 +175,70 @@ mod tests {
     fn what_was_written_is_read() {
         let dir = tempfile::tempdir().expect("a directory");
         let id: EndpointId = "blue.02420a010001".parse().expect("an id");
-        let mut bindings = Bindings::open(dir.path()).expect("empty");
+        let mut bindings = Bindings::open(dir.path());
         bindings.insert(id.clone(), binding()).expect("written");
-        assert_eq!(Bindings::open(dir.path()).expect("read").get(&id), Some(&binding()));
+        assert_eq!(Bindings::open(dir.path()).get(&id), Some(&binding()));
         bindings.remove(&id).expect("was there");
-        assert_eq!(Bindings::open(dir.path()).expect("read").iter().count(), 0);
+        assert_eq!(Bindings::open(dir.path()).iter().count(), 0);
     }
 
     #[test]
     fn an_unreadable_file_is_set_aside() {
         let dir = tempfile::tempdir().expect("a directory");
         fs::write(dir.path().join("bindings.json"), b"{\"version\": 1, \"bindi").expect("written");
-        assert_eq!(Bindings::open(dir.path()).expect("starts").iter().count(), 0);
-        assert!(dir.path().join("bindings.json.unreadable").exists());
+        assert_eq!(Bindings::open(dir.path()).iter().count(), 0);
+        assert!(dir.path().join("bindings.json.unreadable-1").exists());
+    }
+
+    #[test]
+    fn no_truncated_or_altered_file_is_believed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let id: EndpointId = "blue.02420a010001".parse().expect("an id");
+        Bindings::open(dir.path()).insert(id.clone(), binding()).expect("written");
+        let text = fs::read(dir.path().join("bindings.json")).expect("read");
+        assert!(read(&text).is_some_and(|found| found.contains_key(&id)), "the control");
+        for length in 0..text.len() {
+            assert_eq!(read(&text[..length]), None, "{length} bytes");
+        }
+        for place in 0..text.len() {
+            let mut altered = text.clone();
+            altered[place] ^= 1;
+            // What is left of the meaning is what counts: a tab for a line feed changes nothing.
+            assert!(read(&altered).is_none_or(|found| found.get(&id) == Some(&binding())), "byte {place}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_used_is_a_fault_until_it_can() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let state = dir.path().join("state");
+        fs::write(&state, "a file").expect("written");
+        let mut bindings = Bindings::open(&state);
+        assert!(bindings.fault().is_some_and(|fault| fault.contains("cannot keep state")));
+        bindings.retry();
+        assert!(bindings.fault().is_some());
+        fs::remove_file(&state).expect("removed");
+        bindings.retry();
+        assert_eq!(bindings.fault(), None);
+        assert!(state.join("bindings.json").exists());
+    }
+
+    #[test]
+    fn the_former_format_is_read() {
+        let text = r#"{"version":1,"bindings":{"blue.02420a010001":{"netns":"/run/netns/a","ifname":"eth0","host_ifname":"ovabc"}}}"#;
+        assert_eq!(read(text.as_bytes()).map(|found| found.len()), Some(1));
+        assert_eq!(read(text.replace(":1,", ":3,").as_bytes()), None, "a later one is not");
     }
 
     #[test]
     fn a_failed_write_leaves_no_binding() {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut bindings = Bindings::open(dir.path()).expect("empty");
-        drop(dir);
+        let state = dir.path().join("state");
+        let mut bindings = Bindings::open(&state);
+        fs::remove_dir(&state).expect("removed");
+        fs::write(&state, "a file").expect("written");
         let id: EndpointId = "blue.02420a010001".parse().expect("an id");
-        bindings.insert(id.clone(), binding()).expect_err("the directory is gone");
+        bindings.insert(id.clone(), binding()).expect_err("there is no directory");
         assert_eq!(bindings.get(&id), None);
     }
 }

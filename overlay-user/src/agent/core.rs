@@ -1,6 +1,6 @@
 //! The agent's state and what it does about each event.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 
@@ -22,6 +22,8 @@ pub(super) struct Agent {
     pub(super) reconciler: Reconciler<Bpf>,
     pub(super) host: Host,
     pub(super) bindings: Bindings,
+    /// The MTU that each veth was last seen with as it should be.
+    pub(super) mtus: BTreeMap<EndpointId, u16>,
     pub(super) engine: &'static str,
     /// Name of the underlay device, once it was found.
     pub(super) underlay_name: Option<String>,
@@ -41,14 +43,14 @@ impl Agent {
         };
         let underlay = host.underlay_link(&select).await?;
         host.check_port_free(config.vxlan.port).await?;
-        let bindings = Bindings::open(&paths.state_dir)
-            .with_context(|| format!("cannot keep state in {}", paths.state_dir.display()))?;
+        let bindings = Bindings::open(&paths.state_dir);
         let reconciler = Reconciler::new(Bpf::open(&paths.pin_dir, options)?)?;
         Ok(Self {
             state: State::new(config.node.name.clone(), config.vxlan.port),
             reconciler,
             host,
             bindings,
+            mtus: BTreeMap::new(),
             engine: "file",
             underlay_name: Some(underlay.name),
             troubles: Vec::new(),
@@ -61,6 +63,17 @@ impl Agent {
         self.reconciler.datapath.take_trace()
     }
 
+    /// Notes whether the state directory takes what is to be kept.
+    pub(super) fn note_state(&mut self) {
+        match self.bindings.fault() {
+            Some(fault) => {
+                let fix = "make room or make it writable; until then a new agent may not know all containers";
+                self.trouble("state", fault, fix);
+            }
+            None => self.over("state"),
+        }
+    }
+
     /// Takes in what the source says first, and brings the kernel from what an earlier agent left to it.
     pub(super) async fn start(&mut self, first: Event) -> anyhow::Result<()> {
         self.note(&first);
@@ -68,6 +81,7 @@ impl Agent {
         self.restore().await.context("cannot list the network devices")?;
         self.remove_orphans().await;
         self.underlay_changed().await;
+        self.note_state();
         Ok(())
     }
 
@@ -146,6 +160,9 @@ impl Agent {
         if let Err(error) = self.reconciler.audit(desired.as_ref()) {
             tracing::warn!(%error, "the audit failed; trying again");
         }
+        self.audit_host().await;
+        self.bindings.retry();
+        self.note_state();
         self.follow_mtus().await;
     }
 

@@ -69,6 +69,7 @@ impl Agent {
         };
         let spec = VethSpec {
             host_name: veth::host_ifname(&id),
+            host_mac: veth::host_mac(&id),
             container_name: add.ifname.clone(),
             mac: endpoint.mac,
             ips: endpoint.addresses_with_prefix(network),
@@ -163,6 +164,7 @@ impl Agent {
     /// Strikes a binding; the tables follow at the next `sync`.
     pub(super) fn forget(&mut self, id: &EndpointId) {
         self.state.apply(Event::PortDown { id: id.clone() });
+        self.mtus.remove(id);
         self.bindings.remove(id);
     }
 
@@ -184,12 +186,17 @@ impl Agent {
             let link = self.state.bound(id).and_then(|ifindex| links.get(&ifindex));
             let (Some(mtu), Some(link)) = (wanted, link) else { continue };
             if link.mtu == u32::from(mtu) {
+                self.mtus.insert(id.clone(), mtu);
                 continue;
             }
             // The container's end first: the host's end says what was done, and is what is looked at again.
             match set_container_mtu(binding, link.ifindex, mtu).await {
                 Ok(()) => {
-                    tracing::info!(endpoint = %id, mtu, "follows the underlay's MTU");
+                    if self.mtus.insert(id.clone(), mtu) == Some(mtu) {
+                        self.reconciler.findings.repaired("veth", format!("{}: mtu {}", link.name, link.mtu));
+                    } else {
+                        tracing::info!(endpoint = %id, mtu, "follows the underlay's MTU");
+                    }
                     if let Err(error) = self.host.set_host_mtu(link.ifindex, mtu).await {
                         failed = Some(format!("endpoint {id}: {error}"));
                     }

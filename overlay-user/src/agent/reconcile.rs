@@ -1,19 +1,29 @@
 //! Keeps a data plane at the desired tables, and counts what it had to repair.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    mem,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
+use super::audit::Findings;
 use crate::{
-    api::types::Audit,
     datapath::{Datapath, DatapathError},
     plan::{self, Op},
     tables::Tables,
 };
 
+/// Beyond so many entries the FDB and NEIGH are large.
+const LARGE: usize = 20_000;
+/// Within so much time the large ones are read too.
+const FULL: Duration = Duration::from_secs(55);
+
 /// A data plane and what is known to be installed in it.
 pub(super) struct Reconciler<D> {
     pub(super) datapath: D,
     installed: Tables,
-    audit: Audit,
+    pub(super) findings: Findings,
+    /// When all tables were last read.
+    read_at: Instant,
     error: Option<String>,
 }
 
@@ -21,7 +31,7 @@ impl<D: Datapath> Reconciler<D> {
     /// Reads what is installed.
     pub(super) fn new(mut datapath: D) -> Result<Self, DatapathError> {
         let installed = datapath.read()?;
-        Ok(Self { datapath, installed, audit: Audit::default(), error: None })
+        Ok(Self { datapath, installed, findings: Findings::default(), read_at: Instant::now(), error: None })
     }
 
     /// Brings the data plane to the desired tables. A step that fails is left for the next time, and those after
@@ -54,18 +64,31 @@ impl<D: Datapath> Reconciler<D> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Compares the data plane itself with what was installed in it, and repairs it.
+    /// Compares the data plane itself with what was installed in it, and repairs it. Tables that are large are read
+    /// once in `FULL`.
     pub(super) fn audit(&mut self, desired: Option<&Tables>) -> Result<(), DatapathError> {
-        let found = self.datapath.read()?;
-        let altered = plan::diff(&self.installed, &found);
-        for op in &altered {
-            tracing::warn!(?op, "the kernel's tables were changed by another; repairing");
+        let large = self.installed.fdb.len() + self.installed.neigh.len() > LARGE;
+        let small = if large && self.read_at.elapsed() < FULL { self.datapath.read_small()? } else { None };
+        let now = seconds();
+        self.findings.ran(now);
+        let (mut found, unread) = if let Some(small) = small {
+            (small, Some((mem::take(&mut self.installed.fdb), mem::take(&mut self.installed.neigh))))
+        } else {
+            self.read_at = Instant::now();
+            (self.datapath.read()?, None)
+        };
+        let steps = plan::diff(&self.installed, &found);
+        self.findings.altered(&steps, &found);
+        if let Some((fdb, neigh)) = unread {
+            (found.fdb, found.neigh) = (fdb, neigh);
         }
-        self.audit.runs += 1;
-        self.audit.repaired += altered.len() as u64;
-        self.audit.last = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
         self.installed = found;
-        desired.map_or(Ok(()), |desired| self.sync(desired))
+        let Some(desired) = desired else { return Ok(()) };
+        self.sync(desired)?;
+        for (table, entry) in self.datapath.remove_unreadable()? {
+            self.findings.repaired(table, format!("{entry}: added, and no agent's"));
+        }
+        Ok(())
     }
 
     /// What is known to be installed.
@@ -77,11 +100,11 @@ impl<D: Datapath> Reconciler<D> {
     pub(super) fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
+}
 
-    /// What the audits found.
-    pub(super) fn audited(&self) -> Audit {
-        self.audit
-    }
+/// The time, in seconds since 1970 (UTC).
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -94,6 +117,11 @@ mod tests {
     fn desired() -> Tables {
         let nets = [1, 2, 3].map(|vni| (Vni::new(vni).expect("a VNI"), Net { encrypted: false }));
         Tables { nets: nets.into(), ..Tables::default() }
+    }
+
+    fn counts(reconciler: &Reconciler<Fake>) -> (u64, u64) {
+        let report = reconciler.findings.report();
+        (report.runs, report.repaired)
     }
 
     #[test]
@@ -112,11 +140,11 @@ mod tests {
         let mut reconciler = Reconciler::new(Fake::new()).expect("reads");
         reconciler.sync(&desired()).expect("installed");
         reconciler.audit(Some(&desired())).expect("audited");
-        assert_eq!((reconciler.audited().runs, reconciler.audited().repaired), (1, 0));
+        assert_eq!(counts(&reconciler), (1, 0));
         reconciler.datapath.tables.nets.pop_first();
         reconciler.datapath.tables.nets.insert(Vni::new(9).expect("a VNI"), Net { encrypted: true });
         reconciler.audit(Some(&desired())).expect("audited");
-        assert_eq!((reconciler.audited().runs, reconciler.audited().repaired), (2, 2));
+        assert_eq!(counts(&reconciler), (2, 2));
         assert_eq!(reconciler.datapath.tables, desired());
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
             })
             .collect(),
         forwarded: agent.reconciler.datapath.counters().map_err(refusal)?,
-        audit: agent.reconciler.audited(),
+        audit: agent.reconciler.findings.report(),
         source: SourceStatus {
             engine: agent.engine.into(),
             ok: error.is_none(),

@@ -80,15 +80,32 @@ pub struct Program {
     pub hook: String,
 }
 
-/// The audit of the tables.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The audit: what is installed, compared with what should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Audit {
     /// How often it ran.
     pub runs: u64,
-    /// How many entries it repaired.
+    /// How much it repaired.
     pub repaired: u64,
     /// When it last ran, in seconds since 1970 (UTC).
     pub last: Option<u64>,
+    /// How much it repaired of each kind: a table, `link`, `veth`, `neighbour`.
+    #[serde(default)]
+    pub by_kind: BTreeMap<String, u64>,
+    /// What it repaired last, the latest at the end; not more than twenty.
+    #[serde(default)]
+    pub recent: Vec<Repair>,
+}
+
+/// Something that another had changed, and that was repaired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    /// When, in seconds since 1970 (UTC).
+    pub at: Option<u64>,
+    /// Its kind: a table, `link`, `veth`, `neighbour`.
+    pub kind: String,
+    /// What it was, and what had been done to it.
+    pub what: String,
 }
 
 /// Where the cluster comes from.

@@ -34,7 +34,7 @@ fn render(status: &Status, colour: bool, now: SystemTime) -> String {
         ("ports", format!("{} attached here", counts.ports)),
         ("programs", programs(&status.programs)),
         ("frames", frames(&status.forwarded)),
-        ("audit", audit(status.audit, now)),
+        ("audit", audit(&status.audit, now)),
         ("problems", problems(status)),
         ("version", format!("{}, ABI {}", status.version, status.abi)),
     ]);
@@ -88,11 +88,13 @@ fn programs(programs: &[Program]) -> String {
     grouped.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn audit(audit: Audit, now: SystemTime) -> String {
+fn audit(audit: &Audit, now: SystemTime) -> String {
     let Some(last) = audit.last else { return "not run yet".to_owned() };
     let last = SystemTime::UNIX_EPOCH + Duration::from_secs(last);
     let ago = now.duration_since(last).map_or(0, |ago| ago.as_secs());
-    format!("{} runs, {} entries repaired, last {ago} s ago", audit.runs, audit.repaired)
+    let kinds: Vec<_> = audit.by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+    format!("{} runs, {} repaired{kinds}, last {ago} s ago", audit.runs, audit.repaired)
 }
 
 fn problems(status: &Status) -> String {
@@ -133,7 +135,13 @@ mod tests {
             }],
             programs: vec![program("ova"), program("ovb")],
             forwarded: BTreeMap::from([("to_local".to_owned(), 3)]),
-            audit: Audit { runs: 3, repaired: 1, last: Some(100) },
+            audit: Audit {
+                runs: 3,
+                repaired: 3,
+                last: Some(100),
+                by_kind: BTreeMap::from([("fdb".to_owned(), 2), ("link".to_owned(), 1)]),
+                recent: Vec::new(),
+            },
             source: SourceStatus {
                 engine: "file".into(),
                 ok: false,
@@ -158,7 +166,7 @@ cluster   3 nodes, 2 networks, 6 endpoints
 ports     2 attached here
 programs  from_container (id 7), tcx ingress of ova, ovb
 frames    3 to local
-audit     3 runs, 1 entries repaired, last 4 s ago
+audit     3 runs, 3 repaired (2 fdb, 1 link), last 4 s ago
 problems  source: the file is broken
             fix: mend it
 version   0.1.0, ABI 1

@@ -13,6 +13,7 @@ mod load;
 mod maps;
 mod meta;
 mod pins;
+mod read;
 
 use overlay_common::ABI_VERSION;
 use std::{
@@ -24,6 +25,7 @@ use self::{
     maps::Maps,
     meta::Found,
     pins::{Pins, Set},
+    read::Unreadable,
 };
 use crate::{
     datapath::{Datapath, DatapathError, DropCount, ProgramInfo},
@@ -53,6 +55,8 @@ pub struct Bpf {
     pins: Pins,
     maps: Maps,
     stage: Stage,
+    /// What the last reading could not make sense of.
+    unreadable: Vec<Unreadable>,
     options: OpenOptions,
     trace: Option<TraceReader>,
 }
@@ -114,7 +118,8 @@ impl Bpf {
             failpoint("loaded");
         }
         let maps = Maps::open(&pins.maps(stage.maps()))?;
-        Ok(Self { pins, maps, stage, options, trace })
+        hooks::sweep(&pins)?;
+        Ok(Self { pins, maps, stage, unreadable: Vec::new(), options, trace })
     }
 
     /// The reader of sampled traces, where the programs were loaded with any.
@@ -170,9 +175,24 @@ impl Bpf {
 
 impl Datapath for Bpf {
     fn read(&mut self) -> Result<Tables, DatapathError> {
-        let mut tables = self.maps.read()?;
+        let (mut tables, unreadable) = self.maps.read()?;
         tables.hooks = self.current_hooks()?;
+        self.unreadable = unreadable;
         Ok(tables)
+    }
+
+    fn read_small(&mut self) -> Result<Option<Tables>, DatapathError> {
+        let mut unreadable = Vec::new();
+        let mut tables = self.maps.read_small(&mut unreadable)?;
+        tables.hooks = self.current_hooks()?;
+        self.unreadable = unreadable;
+        Ok(Some(tables))
+    }
+
+    fn remove_unreadable(&mut self) -> Result<Vec<(&'static str, String)>, DatapathError> {
+        hooks::sweep(&self.pins)?;
+        let entries = std::mem::take(&mut self.unreadable);
+        self.maps.remove_unreadable(entries)
     }
 
     fn apply(&mut self, op: &Op) -> Result<(), DatapathError> {

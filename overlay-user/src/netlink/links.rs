@@ -3,6 +3,7 @@
 use super::{
     Host, UnderlayError, UnderlaySelect,
     socket::{Rtnl, RtnlError, Verb},
+    veth::host_end::has_arp,
 };
 use crate::tables::Ifindex;
 use netlink_packet_route::{
@@ -29,6 +30,8 @@ pub struct Link {
     pub mtu: u32,
     /// Whether it is set up (`IFF_UP`).
     pub up: bool,
+    /// Whether it answers ARP (no `IFF_NOARP`).
+    pub arp: bool,
     /// Whether it can send: set up, with carrier, and past what delays it.
     pub operational: bool,
     /// The index of its peer, where it is one end of a veth pair.
@@ -165,6 +168,7 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
         mac: None,
         mtu: 0,
         up: flags.contains(LinkFlags::Up),
+        arp: has_arp(flags),
         operational: false,
         peer: None,
         vxlan_port: None,
@@ -205,13 +209,16 @@ pub(super) fn mac_of(address: &[u8]) -> Option<MacAddr> {
     <[u8; 6]>::try_from(address).ok().map(MacAddr::new)
 }
 
-struct Address {
-    ifindex: Ifindex,
-    ip: IpAddr,
+/// An address of a device.
+pub(super) struct Address {
+    pub(super) ifindex: Ifindex,
+    pub(super) ip: IpAddr,
     primary: bool,
+    /// As the kernel tells it.
+    pub(super) message: AddressMessage,
 }
 
-async fn addresses(rtnl: &Rtnl) -> Result<Vec<Address>, RtnlError> {
+pub(super) async fn addresses(rtnl: &Rtnl) -> Result<Vec<Address>, RtnlError> {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Unspec;
     let answers = rtnl.request(RouteNetlinkMessage::GetAddress(message), Verb::Dump).await?;
@@ -235,5 +242,6 @@ fn address_of_answer(answer: RouteNetlinkMessage) -> Option<Address> {
         ip: local.or(address)?,
         primary: !message.header.flags.contains(AddressHeaderFlags::Secondary)
             && message.header.scope != AddressScope::Host,
+        message,
     })
 }

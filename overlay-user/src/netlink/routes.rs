@@ -54,11 +54,14 @@ impl Host {
     /// A VTEP without a route to it has no entry in `next_hops`; one whose next hop is not resolved yet has an
     /// entry without MAC address, and the kernel is at work on it: `Watch` tells when it is done.
     pub async fn underlay(
-        &self,
+        &mut self,
         select: &UnderlaySelect,
         remote: &BTreeSet<IpAddr>,
     ) -> Result<Underlay, UnderlayError> {
+        // Where it fails, the kernel may have flushed them: that is no alteration.
+        let managed = std::mem::take(&mut self.managed);
         let link = self.underlay_link(select).await?;
+        self.managed = managed;
         let next_hops = self.next_hops(&link, remote).await?;
         Ok(Underlay { ifindex: link.ifindex, mac: link.mac, vtep: link.vtep, mtu: link.mtu, next_hops })
     }
@@ -73,7 +76,7 @@ impl Host {
     }
 
     async fn next_hops(
-        &self,
+        &mut self,
         link: &UnderlayLink,
         remote: &BTreeSet<IpAddr>,
     ) -> Result<BTreeMap<IpAddr, NextHop>, RtnlError> {
@@ -128,32 +131,56 @@ impl Host {
 
     /// Installs the neighbours of `next_hops` as managed, and removes those of ours that none needs any more.
     async fn manage_neighbours(
-        &self,
+        &mut self,
         next_hops: &BTreeMap<IpAddr, NextHop>,
         neighbours: &BTreeMap<NeighbourKey, Neighbour>,
     ) -> Result<(), RtnlError> {
         let wanted: BTreeSet<NeighbourKey> = next_hops.values().map(|hop| (hop.ifindex, hop.via)).collect();
+        let lost = self.lost(neighbours);
+        self.lost.extend(lost.into_iter().filter(|key| wanted.contains(key)));
         for key in &wanted {
             // An entry that the administrator fixed has its MAC address; managing it would unfix it.
             if neighbours.get(key).is_some_and(|neighbour| neighbour.fixed || neighbour.managed) {
                 continue;
             }
-            match self.rtnl.request(RouteNetlinkMessage::NewNeighbour(managed(*key)), Verb::Replace).await {
-                Ok(_) => {}
-                // The device went down or away meanwhile, which the watch tells; or the kernel is older than
-                // 5.16 and knows no managed neighbours, and resolves this one when the host itself talks to it.
-                Err(error) if error.errno().is_some() => {
-                    tracing::debug!(via = %key.1, device = %key.0, %error, "cannot have the neighbour kept resolved");
-                }
-                Err(error) => return Err(error),
-            }
+            self.manage(*key).await?;
         }
         for (key, neighbour) in neighbours {
             if neighbour.ours && !wanted.contains(key) {
                 self.delete_neighbour(*key).await?;
             }
         }
+        self.managed = wanted;
         Ok(())
+    }
+
+    /// Those of the managed neighbours that are managed no more.
+    fn lost(&self, neighbours: &BTreeMap<NeighbourKey, Neighbour>) -> Vec<NeighbourKey> {
+        let holds = |key| neighbours.get(key).is_some_and(|neighbour| neighbour.fixed || neighbour.managed);
+        self.managed.iter().filter(|key| !holds(key)).copied().collect()
+    }
+
+    /// Has the kernel manage again what another deleted or altered; tells what was lost since it was last asked.
+    pub async fn restore_neighbours(&mut self) -> Result<BTreeSet<(Ifindex, IpAddr)>, RtnlError> {
+        let mut lost = std::mem::take(&mut self.lost);
+        let neighbours = self.neighbours().await?;
+        for key in self.lost(&neighbours) {
+            self.manage(key).await?;
+            lost.insert(key);
+        }
+        Ok(lost)
+    }
+
+    async fn manage(&self, key: NeighbourKey) -> Result<(), RtnlError> {
+        match self.rtnl.request(RouteNetlinkMessage::NewNeighbour(managed(key)), Verb::Replace).await {
+            // The device went down or away meanwhile, which the watch tells; or the kernel is older than 5.16 and
+            // knows no managed neighbours, and resolves this one when the host itself talks to it.
+            Err(error) if error.errno().is_some() => {
+                tracing::debug!(via = %key.1, device = %key.0, %error, "cannot have the neighbour kept resolved");
+                Ok(())
+            }
+            result => result.map(|_| ()),
+        }
     }
 
     async fn delete_neighbour(&self, key: NeighbourKey) -> Result<(), RtnlError> {

@@ -25,8 +25,10 @@ const DEAF: [(&str, &str, &str); 7] = [
     ("ipv6", "disable_ipv6", "1"),
 ];
 
-/// Keeps the host's own IP stack off the device: no forwarding, no ARP, no source believed, no IPv6.
-pub(super) fn deafen(device: &str) -> Result<(), SysctlError> {
+/// Keeps the host's own IP stack off the device: no forwarding, no ARP, no source believed, no IPv6. Tells the
+/// settings that were not so, and their values.
+pub(super) fn deafen(device: &str) -> Result<Vec<(String, String)>, SysctlError> {
+    let mut altered = Vec::new();
     for (family, name, value) in DEAF {
         let settings = format!("/proc/sys/net/{family}/conf/{device}");
         // A kernel without IPv6 has no such directory, and nothing to turn off.
@@ -34,10 +36,12 @@ pub(super) fn deafen(device: &str) -> Result<(), SysctlError> {
             continue;
         }
         let path = format!("{settings}/{name}");
-        if fs::read_to_string(&path).is_ok_and(|present| present.trim() == value) {
+        let present = fs::read_to_string(&path).unwrap_or_default();
+        if present.trim() == value {
             continue;
         }
         fs::write(&path, value).map_err(|error| SysctlError { path, value, error })?;
+        altered.push((format!("{family} {name}"), present.trim().to_owned()));
     }
-    Ok(())
+    Ok(altered)
 }

@@ -2,8 +2,10 @@
 
 mod addresses;
 mod error;
+pub(super) mod host_end;
 
 pub use error::VethError;
+pub use host_end::host_mac;
 
 use super::{
     Host,
@@ -46,6 +48,8 @@ const MAX_NAME: usize = 15;
 pub struct VethSpec {
     /// The name on the host; see `host_ifname`.
     pub host_name: String,
+    /// The MAC address on the host; see `host_mac`.
+    pub host_mac: MacAddr,
     /// The name in the container.
     pub container_name: String,
     /// The MAC address in the container.
@@ -184,6 +188,7 @@ fn pair(fds: &NamespaceFds, spec: &VethSpec) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.attributes = vec![
         LinkAttribute::IfName(spec.host_name.clone()),
+        LinkAttribute::Address(spec.host_mac.octets().to_vec()),
         LinkAttribute::Mtu(spec.mtu.into()),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
@@ -275,6 +280,7 @@ mod tests {
         for bad in ["", "0123456789abcdef", "a/b", "a b", "..", "eth0\n"] {
             let spec = VethSpec {
                 host_name: "ovx".into(),
+                host_mac: MacAddr::new([2, 0, 0, 0, 0, 9]),
                 container_name: bad.into(),
                 mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
                 ips: Vec::new(),
@@ -288,6 +294,7 @@ mod tests {
     fn ipv6_needs_its_least_mtu() {
         let mut spec = VethSpec {
             host_name: "ovx".into(),
+            host_mac: MacAddr::new([2, 0, 0, 0, 0, 9]),
             container_name: "eth0".into(),
             mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
             ips: vec!["10.1.0.1/24".parse().expect("a network")],

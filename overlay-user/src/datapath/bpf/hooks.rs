@@ -25,15 +25,23 @@ use crate::{
 /// The programs there are.
 pub(super) const PROGRAMS: [Program; 2] = [Program::FromContainer, Program::FromUnderlay];
 
-/// The hooks that hold, and the kernel's numbers of the programs at them. The pin of a link whose device is gone, or
-/// is another of the same name, is removed; one that is no link is set aside.
+/// The hooks that hold, and the kernel's numbers of the programs at them.
 pub(super) fn installed(pins: &Pins) -> Result<BTreeMap<Hook, u32>, DatapathError> {
     let mut hooks = BTreeMap::new();
     for (program, device, path) in pinned(pins)? {
+        if let Ok(Some((ifindex, id))) = program_at(&path, program, &device) {
+            hooks.insert(Hook { program, ifindex }, id);
+        }
+    }
+    Ok(hooks)
+}
+
+/// Removes the pins of links that hold nothing: whose device is gone, or is another of the same name, or that were
+/// detached. What is no link is set aside.
+pub(super) fn sweep(pins: &Pins) -> Result<(), DatapathError> {
+    for (program, device, path) in pinned(pins)? {
         match program_at(&path, program, &device) {
-            Ok(Some((ifindex, id))) => {
-                hooks.insert(Hook { program, ifindex }, id);
-            }
+            Ok(Some(_)) => {}
             Ok(None) => fs::remove_file(&path).map_err(failed("use the pinned links"))?,
             Err(error) => {
                 let aside = pins.set_aside(&path)?;
@@ -41,7 +49,7 @@ pub(super) fn installed(pins: &Pins) -> Result<BTreeMap<Hook, u32>, DatapathErro
             }
         }
     }
-    Ok(hooks)
+    Ok(())
 }
 
 /// The pins of links: program, name of the device, path.

@@ -1,6 +1,11 @@
 //! The tables in their maps: read, and changed entry by entry.
 
-use std::{borrow::Borrow, collections::BTreeMap, net::IpAddr, path::Path};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, btree_map::Entry},
+    net::IpAddr,
+    path::Path,
+};
 
 use aya::{
     Pod,
@@ -19,7 +24,7 @@ use super::{
 use crate::{
     datapath::{DatapathError, DropCount},
     plan::Op,
-    tables::{Ifindex, NodeEntry, Tables},
+    tables::NodeEntry,
 };
 
 /// `BPF_ANY`.
@@ -27,17 +32,23 @@ const ANY: u64 = 0;
 
 /// The maps of one set.
 pub(super) struct Maps {
-    config: Array<MapData, map::NodeConfig>,
-    ports: HashMap<MapData, u32, map::Port>,
-    fdb: HashMap<MapData, FdbKey, map::Fdb>,
-    neigh: HashMap<MapData, NeighKey, Neigh>,
-    vteps: Array<MapData, vxlan::Vtep>,
-    members: HashMap<MapData, MemberKey, map::Member>,
-    nets: HashMap<MapData, u32, map::Net>,
+    pub(super) config: Array<MapData, map::NodeConfig>,
+    pub(super) ports: HashMap<MapData, u32, map::Port>,
+    pub(super) fdb: HashMap<MapData, FdbKey, map::Fdb>,
+    pub(super) neigh: HashMap<MapData, NeighKey, Neigh>,
+    pub(super) vteps: Array<MapData, vxlan::Vtep>,
+    pub(super) members: HashMap<MapData, MemberKey, map::Member>,
+    pub(super) nets: HashMap<MapData, u32, map::Net>,
     drops: PerCpuHashMap<MapData, DropKey, u64>,
     counters: PerCpuArray<MapData, u64>,
+    /// This node as it was last written.
+    pub(super) known_node: Option<NodeEntry>,
+    /// The networks as they were last written.
+    pub(super) known_nets: BTreeMap<u32, map::Net>,
     /// The place of each VTEP in `VTEPS`.
-    places: BTreeMap<IpAddr, u32>,
+    pub(super) places: BTreeMap<IpAddr, u32>,
+    /// The same by place.
+    pub(super) addrs: BTreeMap<u32, IpAddr>,
 }
 
 impl Maps {
@@ -53,10 +64,20 @@ impl Maps {
             nets: open(dir, "NETS", Map::HashMap)?,
             drops: open(dir, "DROPS", Map::PerCpuHashMap)?,
             counters: open(dir, "COUNTERS", Map::PerCpuArray)?,
+            known_node: None,
+            known_nets: BTreeMap::new(),
             places: BTreeMap::new(),
+            addrs: BTreeMap::new(),
         };
-        this.places =
-            this.read_vteps()?.into_iter().map(|(place, vtep)| (vtep.addr.to_ip(), place)).collect();
+        this.known_node = this.node()?;
+        this.known_nets = entries(&this.nets, "NETS")?.into_iter().collect();
+        for (place, vtep) in this.read_vteps()? {
+            let addr = vtep.addr.to_ip();
+            if let Entry::Vacant(vacant) = this.places.entry(addr) {
+                vacant.insert(place);
+                this.addrs.insert(place, addr);
+            }
+        }
         Ok(this)
     }
 
@@ -68,35 +89,6 @@ impl Maps {
             counts.insert(counter.name().to_owned(), sum(&values));
         }
         Ok(counts)
-    }
-
-    /// Reads the tables; not the hooks, which no map holds.
-    pub(super) fn read(&mut self) -> Result<Tables, DatapathError> {
-        let vteps = self.read_vteps()?;
-        self.places = vteps.iter().map(|(place, vtep)| (vtep.addr.to_ip(), *place)).collect();
-        let mut tables = Tables { node: self.node()?, ..Tables::default() };
-        tables.vteps = vteps.values().map(|vtep| (vtep.addr.to_ip(), codec::vtep_back(vtep))).collect();
-        let nets: BTreeMap<u32, map::Net> = entries(&self.nets, "NETS")?.into_iter().collect();
-        for (vni, net) in &nets {
-            tables.nets.extend(Vni::new(*vni).ok().map(|vni| (vni, codec::net_back(*net))));
-        }
-        for (key, member) in entries(&self.members, "MEMBERS")? {
-            let whole = nets.get(&key.vni).is_some_and(|net| codec::member(*net) == member);
-            tables
-                .members
-                .extend(Vni::new(key.vni).ok().filter(|_| whole).map(|vni| (vni, key.vtep.to_ip())));
-        }
-        for (key, neigh) in entries(&self.neigh, "NEIGH")? {
-            tables.neigh.extend(Vni::new(key.vni).ok().map(|vni| ((vni, key.ip.to_ip()), neigh.mac)));
-        }
-        for (key, fdb) in entries(&self.fdb, "FDB")? {
-            let value = codec::fdb_back(&fdb, |place| vteps.get(&place).map(|vtep| vtep.addr.to_ip()));
-            tables.fdb.extend(codec::fdb_key_back(key).zip(value));
-        }
-        for (ifindex, port) in entries(&self.ports, "PORTS")? {
-            tables.ports.extend(codec::port_back(&port).map(|port| (Ifindex(ifindex), port)));
-        }
-        Ok(tables)
     }
 
     /// Carries out a step that changes an entry; the others are no business of maps.
@@ -172,7 +164,7 @@ impl Maps {
         Ok(vteps)
     }
 
-    fn node(&self) -> Result<Option<NodeEntry>, DatapathError> {
+    pub(super) fn node(&self) -> Result<Option<NodeEntry>, DatapathError> {
         self.config.get(&0, 0).map(codec::node_back).map_err(on_map("CONFIG"))
     }
 
@@ -189,6 +181,7 @@ impl Maps {
         };
         self.vteps.set(place, codec::vtep(&node, addr, vtep)?, ANY).map_err(on_map("VTEPS"))?;
         self.places.insert(addr, place);
+        self.addrs.insert(place, addr);
         let known = MemberKey::new(0, addr.into());
         put(&mut self.members, "MEMBERS", known, map::Member { flags: 0 })
     }
@@ -196,6 +189,7 @@ impl Maps {
     fn delete_vtep(&mut self, addr: IpAddr) -> Result<(), DatapathError> {
         remove(&mut self.members, "MEMBERS", MemberKey::new(0, addr.into()))?;
         if let Some(place) = self.places.remove(&addr) {
+            self.addrs.remove(&place);
             self.vteps.set(place, vxlan::Vtep::EMPTY, ANY).map_err(on_map("VTEPS"))?;
         }
         Ok(())
@@ -207,7 +201,9 @@ impl Maps {
             let template = codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(&vtep))?;
             self.vteps.set(place, template, ANY).map_err(on_map("VTEPS"))?;
         }
-        self.config.set(0, codec::node(node), ANY).map_err(on_map("CONFIG"))
+        self.config.set(0, codec::node(node), ANY).map_err(on_map("CONFIG"))?;
+        self.known_node = Some(node.clone());
+        Ok(())
     }
 
     /// Sets a network, and before it the flags of its members: a change that is interrupted leaves members whose
@@ -217,7 +213,9 @@ impl Maps {
         for (key, _) in members.into_iter().filter(|(key, _)| key.vni == vni.get()) {
             put(&mut self.members, "MEMBERS", key, codec::member(net))?;
         }
-        put(&mut self.nets, "NETS", vni.get(), net)
+        put(&mut self.nets, "NETS", vni.get(), net)?;
+        self.known_nets.insert(vni.get(), net);
+        Ok(())
     }
 
     fn add_member(&mut self, vni: Vni, vtep: IpAddr) -> Result<(), DatapathError> {
@@ -228,6 +226,7 @@ impl Maps {
     /// Deletes a network, and what was counted under it.
     fn delete_net(&mut self, vni: Vni) -> Result<(), DatapathError> {
         remove(&mut self.nets, "NETS", vni.get())?;
+        self.known_nets.remove(&vni.get());
         for reason in DropReason::ALL {
             let key = DropKey { vni: vni.get(), reason: reason as u32 };
             absent_is_done("DROPS", self.drops.remove(&key))?;
@@ -251,7 +250,7 @@ fn sum(values: &PerCpuValues<u64>) -> u64 {
 }
 
 /// All entries of a map. An entry changed meanwhile may be missing or twice; the next reading has it.
-fn entries<K: Pod, V: Pod>(
+pub(super) fn entries<K: Pod, V: Pod>(
     map: &HashMap<MapData, K, V>,
     name: &'static str,
 ) -> Result<Vec<(K, V)>, DatapathError> {
@@ -267,7 +266,7 @@ fn put<K: Pod, V: Pod>(
     map.insert(key, value, ANY).map_err(full_or_failed(name))
 }
 
-fn remove<K: Pod, V: Pod>(
+pub(super) fn remove<K: Pod, V: Pod>(
     map: &mut HashMap<MapData, K, V>,
     name: &'static str,
     key: impl Borrow<K>,

@@ -1,0 +1,43 @@
+//! What the agent looks after besides the tables: the host's ends of veths, and the neighbours of the underlay.
+
+use super::core::Agent;
+use crate::netlink::socket::RtnlError;
+
+impl Agent {
+    /// Looks at the host's ends of all veths and at the managed neighbours; repairs what another altered.
+    pub(super) async fn audit_host(&mut self) {
+        match self.audit_veths().await {
+            Ok(()) => self.over("veth"),
+            Err(message) => {
+                self.trouble("veth", message, "see the agent's log; it tries again every few seconds");
+            }
+        }
+        match self.host.restore_neighbours().await {
+            Ok(lost) => {
+                for (ifindex, ip) in lost {
+                    let what = format!("{ip} at device #{ifindex}: deleted or altered");
+                    self.reconciler.findings.repaired("neighbour", what);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot list the neighbours"),
+        }
+    }
+
+    async fn audit_veths(&mut self) -> Result<(), String> {
+        let links = self.host.links().await.map_err(|error: RtnlError| error.to_string())?;
+        let bound: Vec<_> = self.state.bindings().map(|(id, ifindex)| (id.clone(), ifindex)).collect();
+        for (id, ifindex) in &bound {
+            let Some(link) = links.get(ifindex) else { continue };
+            let result = self.host.restore_host_end(id, link).await;
+            for what in result.map_err(|error| format!("the veth of endpoint {id}: {error}"))? {
+                self.reconciler.findings.repaired("veth", format!("{}: {what}", link.name));
+            }
+        }
+        let ours = |ifindex| bound.iter().any(|(_, bound)| *bound == ifindex);
+        for (ifindex, ip) in self.host.remove_addresses(ours).await.map_err(|error| error.to_string())? {
+            let name = links.get(&ifindex).map_or("", |link| &link.name);
+            self.reconciler.findings.repaired("veth", format!("{name}: address {ip}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Reading the tables back from their maps, and telling what cannot be of this agent.
+//!
+//! An entry counts as installed only if it is, byte for byte, what the agent would write for what it says. Entries
+//! that refer to others (a place in `VTEPS`, a network's flags) are read by what the agent wrote of those, so that one
+//! altered entry is one, however many refer to it.
+
+use std::collections::BTreeSet;
+
+use overlay_common::{
+    MacAddr, Vni,
+    map::{self, FdbKey, MAX_VTEPS, Member, MemberKey, Neigh, NeighKey},
+    vxlan,
+};
+
+use super::{
+    codec,
+    errors::on_map,
+    maps::{Maps, entries, remove},
+};
+use crate::{
+    datapath::DatapathError,
+    tables::{Ifindex, Tables},
+};
+
+/// An entry that says nothing an agent could have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    Net(u32),
+    Vtep(u32),
+    Member(MemberKey),
+    Neigh(NeighKey),
+    Fdb(FdbKey),
+    Port(u32),
+}
+
+impl Maps {
+    /// Reads the tables; not the hooks, which no map holds. Those of a million entries take a second.
+    pub(super) fn read(&self) -> Result<(Tables, Vec<Unreadable>), DatapathError> {
+        let mut unreadable = Vec::new();
+        let mut tables = self.read_small(&mut unreadable)?;
+        for (key, neigh) in entries(&self.neigh, "NEIGH")? {
+            match neigh_of(key, neigh) {
+                Some((key, mac)) => _ = tables.neigh.insert(key, mac),
+                None => unreadable.push(Unreadable::Neigh(key)),
+            }
+        }
+        for (key, fdb) in entries(&self.fdb, "FDB")? {
+            match self.fdb_of(key, &fdb) {
+                Some((key, place)) => _ = tables.fdb.insert(key, place),
+                None => unreadable.push(Unreadable::Fdb(key)),
+            }
+        }
+        Ok((tables, unreadable))
+    }
+
+    /// Reads the tables that stay small, whatever the number of endpoints; the others are left empty.
+    pub(super) fn read_small(&self, unreadable: &mut Vec<Unreadable>) -> Result<Tables, DatapathError> {
+        let mut tables = Tables { node: self.node()?, ..Tables::default() };
+        for (vni, net) in entries(&self.nets, "NETS")? {
+            match Vni::new(vni).ok().filter(|_| codec::net(&codec::net_back(net)) == net) {
+                Some(vni) => _ = tables.nets.insert(vni, codec::net_back(net)),
+                None => unreadable.push(Unreadable::Net(vni)),
+            }
+        }
+        let mut nodes = BTreeSet::new();
+        for (key, member) in entries(&self.members, "MEMBERS")? {
+            match Vni::new(key.vni) {
+                Ok(vni) if self.is_member(key, member) => _ = tables.members.insert((vni, key.vtep.to_ip())),
+                Err(_) if self.is_node(key, member) => _ = nodes.insert(key.vtep.to_ip()),
+                Ok(_) | Err(_) => unreadable.push(Unreadable::Member(key)),
+            }
+        }
+        for place in 0..MAX_VTEPS {
+            let vtep = self.vtep_at(place)?;
+            let addr = vtep.addr.to_ip();
+            if self.places.get(&addr) == Some(&place) {
+                if nodes.contains(&addr) && self.is_template(&vtep) {
+                    tables.vteps.insert(addr, codec::vtep_back(&vtep));
+                }
+            } else if vtep != vxlan::Vtep::EMPTY {
+                unreadable.push(Unreadable::Vtep(place));
+            }
+        }
+        for (ifindex, port) in entries(&self.ports, "PORTS")? {
+            let back = codec::port_back(&port);
+            match back.filter(|back| codec::port(back).is_ok_and(|again| again == port)) {
+                Some(back) => _ = tables.ports.insert(Ifindex(ifindex), back),
+                None => unreadable.push(Unreadable::Port(ifindex)),
+            }
+        }
+        Ok(tables)
+    }
+
+    fn vtep_at(&self, place: u32) -> Result<vxlan::Vtep, DatapathError> {
+        self.vteps.get(&place, 0).map_err(on_map("VTEPS"))
+    }
+
+    fn is_member(&self, key: MemberKey, member: Member) -> bool {
+        self.known_nets.get(&key.vni).is_some_and(|net| codec::member(*net) == member)
+    }
+
+    fn is_node(&self, key: MemberKey, member: Member) -> bool {
+        member.flags == 0 && self.places.contains_key(&key.vtep.to_ip())
+    }
+
+    /// Whether a template holds what it would be made of again.
+    fn is_template(&self, vtep: &vxlan::Vtep) -> bool {
+        let Some(node) = &self.known_node else { return true };
+        codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(vtep)).is_ok_and(|again| again == *vtep)
+    }
+
+    fn fdb_of(&self, key: FdbKey, fdb: &map::Fdb) -> Option<((Vni, MacAddr), crate::tables::Fdb)> {
+        let back = codec::fdb_back(fdb, |place| self.addrs.get(&place).copied())?;
+        let again = codec::fdb(&back, |vtep| self.places.get(&vtep).copied()).ok()?;
+        Some((codec::fdb_key_back(key).filter(|_| again == *fdb)?, back))
+    }
+
+    /// Removes those of the entries that nothing has overwritten meanwhile, and names them.
+    pub(super) fn remove_unreadable(
+        &mut self,
+        entries: Vec<Unreadable>,
+    ) -> Result<Vec<(&'static str, String)>, DatapathError> {
+        let mut removed = Vec::new();
+        for entry in entries {
+            let found = match entry {
+                Unreadable::Net(vni) => self.remove_net(vni)?,
+                Unreadable::Vtep(place) => self.remove_vtep(place)?,
+                Unreadable::Member(key) => self.remove_member(key)?,
+                Unreadable::Neigh(key) => self.remove_neigh(key)?,
+                Unreadable::Fdb(key) => self.remove_fdb(key)?,
+                Unreadable::Port(ifindex) => self.remove_port(ifindex)?,
+            };
+            removed.extend(found);
+        }
+        Ok(removed)
+    }
+
+    fn remove_net(&mut self, vni: u32) -> Result<Option<(&'static str, String)>, DatapathError> {
+        let Ok(net) = self.nets.get(&vni, 0) else { return Ok(None) };
+        if Vni::new(vni).is_ok() && codec::net(&codec::net_back(net)) == net {
+            return Ok(None);
+        }
+        remove(&mut self.nets, "NETS", vni)?;
+        Ok(Some(("nets", format!("VNI {vni}"))))
+    }
+
+    fn remove_vtep(&mut self, place: u32) -> Result<Option<(&'static str, String)>, DatapathError> {
+        let vtep = self.vtep_at(place)?;
+        if vtep == vxlan::Vtep::EMPTY || self.places.get(&vtep.addr.to_ip()) == Some(&place) {
+            return Ok(None);
+        }
+        self.vteps.set(place, vxlan::Vtep::EMPTY, 0).map_err(on_map("VTEPS"))?;
+        Ok(Some(("vteps", format!("{} at place {place}", vtep.addr))))
+    }
+
+    fn remove_member(&mut self, key: MemberKey) -> Result<Option<(&'static str, String)>, DatapathError> {
+        let Ok(member) = self.members.get(&key, 0) else { return Ok(None) };
+        if self.is_member(key, member) || (key.vni == 0 && self.is_node(key, member)) {
+            return Ok(None);
+        }
+        remove(&mut self.members, "MEMBERS", key)?;
+        Ok(Some(("members", format!("VNI {} {}", key.vni, key.vtep))))
+    }
+
+    fn remove_neigh(&mut self, key: NeighKey) -> Result<Option<(&'static str, String)>, DatapathError> {
+        let Ok(neigh) = self.neigh.get(&key, 0) else { return Ok(None) };
+        if neigh_of(key, neigh).is_some() {
+            return Ok(None);
+        }
+        remove(&mut self.neigh, "NEIGH", key)?;
+        Ok(Some(("neigh", format!("VNI {} {}", key.vni, key.ip))))
+    }
+
+    fn remove_fdb(&mut self, key: FdbKey) -> Result<Option<(&'static str, String)>, DatapathError> {
+        let Ok(fdb) = self.fdb.get(&key, 0) else { return Ok(None) };
+        if self.fdb_of(key, &fdb).is_some() {
+            return Ok(None);
+        }
+        remove(&mut self.fdb, "FDB", key)?;
+        Ok(Some(("fdb", format!("VNI {} {}", key.vni, key.mac))))
+    }
+
+    fn remove_port(&mut self, ifindex: u32) -> Result<Option<(&'static str, String)>, DatapathError> {
+        let Ok(port) = self.ports.get(&ifindex, 0) else { return Ok(None) };
+        let back = codec::port_back(&port);
+        if back.is_some_and(|back| codec::port(&back).is_ok_and(|again| again == port)) {
+            return Ok(None);
+        }
+        remove(&mut self.ports, "PORTS", ifindex)?;
+        Ok(Some(("ports", format!("device #{ifindex}"))))
+    }
+}
+
+/// What a `NEIGH` entry says; none where it is not what an agent writes.
+fn neigh_of(key: NeighKey, neigh: Neigh) -> Option<((Vni, std::net::IpAddr), MacAddr)> {
+    let vni = Vni::new(key.vni).ok()?;
+    let ip = key.ip.to_ip();
+    let again = NeighKey::new(vni.get(), ip.into()) == key && Neigh::new(neigh.mac) == neigh;
+    again.then_some(((vni, ip), neigh.mac))
+}
