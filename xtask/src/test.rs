@@ -37,23 +37,26 @@ enum Tier {
     Prog,
     /// Real traffic between namespaces.
     Netns,
+    /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
+    Faults,
 }
 
 impl Tier {
-    const ALL: [Self; 3] = [Self::Unit, Self::Prog, Self::Netns];
+    const ALL: [Self; 4] = [Self::Unit, Self::Prog, Self::Netns, Self::Faults];
 
     fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
             Self::Prog => "prog",
             Self::Netns => "netns",
+            Self::Faults => "faults",
         }
     }
 
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog => &[Group::Build],
-            Self::Netns => &[Group::Build, Group::Lab, Group::Test],
+            Self::Netns | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
         }
     }
 
@@ -83,6 +86,17 @@ impl Tier {
                 "overlay-tests",
                 "--test",
                 "netns",
+                "--",
+                "--test-threads=1",
+            ],
+            // One at a time too, and in the order of their names: the last prints the figures of all.
+            Self::Faults => &[
+                "test",
+                "--no-fail-fast",
+                "--package",
+                "overlay-tests",
+                "--test",
+                "faults",
                 "--",
                 "--test-threads=1",
             ],
