@@ -3,8 +3,10 @@
 //! Run by `cargo xtask test faults`, as root, one test at a time. Every test adds rows to one table, which the last
 //! of them prints. A test that fails tells the seed of its random numbers; `OVERLAY_TEST_SEED` runs it again.
 
+mod agents;
 mod control;
 mod figures;
+mod kill;
 mod pins;
 #[path = "../netns/support.rs"]
 #[expect(dead_code, reason = "the tier netns uses the rest")]
