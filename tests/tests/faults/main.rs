@@ -5,9 +5,11 @@
 
 mod agents;
 mod control;
+mod devices;
 mod figures;
 mod kill;
 mod pins;
+mod repair;
 #[path = "../netns/support.rs"]
 #[expect(dead_code, reason = "the tier netns uses the rest")]
 mod support;
