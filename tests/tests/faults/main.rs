@@ -4,13 +4,19 @@
 //! of them prints. A test that fails tells the seed of its random numbers; `OVERLAY_TEST_SEED` runs it again.
 
 mod agents;
+mod child;
 mod control;
 mod devices;
 mod figures;
+mod gone;
 mod kill;
 mod pins;
 mod repair;
+mod second;
+mod snapshot;
+mod state;
 #[path = "../netns/support.rs"]
 #[expect(dead_code, reason = "the tier netns uses the rest")]
 mod support;
+mod uninstall;
 mod zz_table;
