@@ -8,6 +8,7 @@ mod child;
 mod control;
 mod devices;
 mod figures;
+mod garbage;
 mod gone;
 mod kill;
 mod pins;

@@ -169,7 +169,7 @@ fn files(host: &Host) -> BTreeSet<String> {
 }
 
 /// Everything below a directory.
-fn below(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn below(dir: &Path) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
