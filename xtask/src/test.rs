@@ -4,6 +4,7 @@ mod output;
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -117,11 +118,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("tier  build  {error:#}");
         total.failed += 1;
     }
+    let mut next = None;
+    if tiers.contains(&Tier::Faults) {
+        match build::next() {
+            Ok(path) => next = Some(path),
+            Err(error) => {
+                println!("tier  build  {error:#}");
+                total.failed += 1;
+            }
+        }
+    }
     let mut lines = Vec::new();
     for tier in tiers {
         println!("{}", ui::heading(&format!("tier  {}", tier.name())));
         let start = Instant::now();
-        let count = run_tier(tier, options.full)?;
+        let count = run_tier(tier, options.full, next.as_deref())?;
         let time = ui::seconds(start.elapsed());
         lines.push(format!("tier  {:<6} {}   {time}", tier.name(), count.line()));
         total.add(count);
@@ -140,9 +151,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs one tier, passes on what cargo prints, and counts.
-fn run_tier(tier: Tier, full: bool) -> Result<Count> {
+fn run_tier(tier: Tier, full: bool, next: Option<&Path>) -> Result<Count> {
     let mut command = tier.command();
     command.env("OVERLAY_BIN", project::overlay(false)).stdout(Stdio::piped());
+    if let Some(next) = next {
+        command.env("OVERLAY_BIN_NEXT", next);
+    }
     if full {
         command.env("OVERLAY_TEST_FULL", "1");
     }

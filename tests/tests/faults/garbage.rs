@@ -99,7 +99,8 @@ fn what_is_not_ours_among_the_pins_is_no_matter() {
         symlink("/nowhere/at/all", pin(host, link)).expect("made");
     }
     let map = ["type", "hash", "key", "8", "value", "8", "entries", "4", "name", "foreign"];
-    run(Command::new("bpftool").args(["map", "create"]).arg(pin(host, "maps/FOREIGN")).args(map)).expect("made");
+    run(Command::new("bpftool").args(["map", "create"]).arg(pin(host, "maps/FOREIGN")).args(map))
+        .expect("made");
     bpftool(&["prog", "pin", "id", &id], &pin(host, "links/foreign@eth0"));
     bpftool(&["prog", "pin", "id", &id], &pin(host, "links/foreign"));
     let starts = [start(&mut lab, &[])];
@@ -167,9 +168,17 @@ fn a_program_in_the_place_of_a_map_disturbs_nothing() {
 
 #[test]
 fn a_program_in_the_place_of_a_link_disturbs_nothing() {
-    assert_survives("proglink", "a program as links/from_underlay@eth0", "links/from_underlay@eth0", |host, place| {
-        bpftool(&["prog", "pin", "pinned", &pin(host, "progs/from_container").display().to_string()], place);
-    });
+    assert_survives(
+        "proglink",
+        "a program as links/from_underlay@eth0",
+        "links/from_underlay@eth0",
+        |host, place| {
+            bpftool(
+                &["prog", "pin", "pinned", &pin(host, "progs/from_container").display().to_string()],
+                place,
+            );
+        },
+    );
 }
 
 #[test]

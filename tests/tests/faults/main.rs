@@ -20,4 +20,5 @@ mod state;
 #[expect(dead_code, reason = "the tier netns uses the rest")]
 mod support;
 mod uninstall;
+mod upgrade;
 mod zz_table;
