@@ -8,11 +8,14 @@
 mod capture;
 mod cluster;
 mod command;
+mod full;
 mod host;
 mod lab;
 mod leftovers;
+mod load;
 mod netns;
 mod parallel;
+mod random;
 mod skip;
 mod underlay;
 mod who;
@@ -21,10 +24,13 @@ pub use crate::{
     capture::Capture,
     cluster::{Cluster, Endpoint, Network, Node},
     command::{output_within, run},
+    full::full,
     host::Host,
     lab::{Container, Lab, Options},
+    load::{Flow, FlowReport, Load, Losses, Report},
     netns::Netns,
     parallel::map_parallel,
+    random::Random,
     skip::skip,
     underlay::Underlay,
     who::Who,

@@ -4,6 +4,7 @@ mod output;
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -37,23 +38,26 @@ enum Tier {
     Prog,
     /// Real traffic between namespaces.
     Netns,
+    /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
+    Faults,
 }
 
 impl Tier {
-    const ALL: [Self; 3] = [Self::Unit, Self::Prog, Self::Netns];
+    const ALL: [Self; 4] = [Self::Unit, Self::Prog, Self::Netns, Self::Faults];
 
     fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
             Self::Prog => "prog",
             Self::Netns => "netns",
+            Self::Faults => "faults",
         }
     }
 
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog => &[Group::Build],
-            Self::Netns => &[Group::Build, Group::Lab, Group::Test],
+            Self::Netns | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
         }
     }
 
@@ -86,6 +90,17 @@ impl Tier {
                 "--",
                 "--test-threads=1",
             ],
+            // One at a time too, and in the order of their names: the last prints the figures of all.
+            Self::Faults => &[
+                "test",
+                "--no-fail-fast",
+                "--package",
+                "overlay-tests",
+                "--test",
+                "faults",
+                "--",
+                "--test-threads=1",
+            ],
         })
     }
 }
@@ -103,11 +118,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("tier  build  {error:#}");
         total.failed += 1;
     }
+    let mut next = None;
+    if tiers.contains(&Tier::Faults) {
+        match build::next() {
+            Ok(path) => next = Some(path),
+            Err(error) => {
+                println!("tier  build  {error:#}");
+                total.failed += 1;
+            }
+        }
+    }
     let mut lines = Vec::new();
     for tier in tiers {
         println!("{}", ui::heading(&format!("tier  {}", tier.name())));
         let start = Instant::now();
-        let count = run_tier(tier, options.full)?;
+        let count = run_tier(tier, options.full, next.as_deref())?;
         let time = ui::seconds(start.elapsed());
         lines.push(format!("tier  {:<6} {}   {time}", tier.name(), count.line()));
         total.add(count);
@@ -126,9 +151,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs one tier, passes on what cargo prints, and counts.
-fn run_tier(tier: Tier, full: bool) -> Result<Count> {
+fn run_tier(tier: Tier, full: bool, next: Option<&Path>) -> Result<Count> {
     let mut command = tier.command();
     command.env("OVERLAY_BIN", project::overlay(false)).stdout(Stdio::piped());
+    if let Some(next) = next {
+        command.env("OVERLAY_BIN_NEXT", next);
+    }
     if full {
         command.env("OVERLAY_TEST_FULL", "1");
     }

@@ -1,0 +1,245 @@
+//! What another deletes, alters or adds is repaired, and counted with what it was.
+
+use std::time::Duration;
+
+use overlay_common::{
+    MacAddr,
+    map::{Fdb, FdbKey, MemberKey, NeighKey, Net, NodeConfig},
+};
+use overlay_tests::{Lab, Random, full};
+use serde_json::Value;
+
+use crate::{
+    agents::{assert_healthy, host_programs},
+    figures::Row,
+    pins::{Content, Pins, differing, keys},
+    support::{BLUE, BLUE_VNI, addresses, assert_connected, container, hosts, start, v4, wait_for},
+};
+
+/// How long links and small tables may take: the time between two audits, and grace.
+pub(crate) const SMALL: Duration = Duration::from_secs(5 + 2);
+/// How long a pass over the large tables may take, and grace.
+const LARGE: Duration = Duration::from_secs(60 + 2);
+/// Further networks that both hosts have an endpoint in: members.
+const NETWORKS: u32 = 20;
+
+/// Two hosts as `pair`, in a cluster with many more endpoints on the second and many networks.
+fn crowd(name: &str, endpoints: u32) -> Lab {
+    let mut lab = hosts(name, 2);
+    lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
+    lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
+    let declare = |lab: &mut Lab, network: &str, number: u32| {
+        let [_, _, high, low] = number.to_be_bytes();
+        let v4 = std::net::Ipv4Addr::new(10, 2, high, low);
+        let node = "h2".to_owned();
+        lab.cluster.endpoints.push(overlay_tests::Endpoint {
+            network: network.to_owned(),
+            node,
+            ips: vec![v4.into()],
+            ..overlay_tests::Endpoint::default()
+        });
+    };
+    lab.declare_network("crowd", 1000, &["10.2.0.0/16"]);
+    (1..=endpoints).for_each(|number| declare(&mut lab, "crowd", number));
+    for number in 1..=NETWORKS {
+        let network = format!("n{number}");
+        lab.declare_network(&network, 1000 + number, &["10.2.0.0/16"]);
+        declare(&mut lab, &network, number);
+    }
+    start(&mut lab);
+    lab
+}
+
+/// The audit's counts in a status.
+pub(crate) fn audit(host: &overlay_tests::Host) -> Value {
+    host.status().expect("an answer")["audit"].clone()
+}
+
+fn repaired(audit: &Value) -> u64 {
+    audit["repaired"].as_u64().expect("a number")
+}
+
+/// Panics unless the audit counted exactly these since `before`: in all, and by what they were.
+pub(crate) fn assert_counted(host: &overlay_tests::Host, before: &Value, expected: &[(&str, u64)]) {
+    let now = audit(host);
+    let kinds = || {
+        let kinds = now["by_kind"].as_object().into_iter().flatten();
+        let moved = kinds.map(|(kind, count)| {
+            let before = before["by_kind"][kind].as_u64().unwrap_or_default();
+            (kind.clone(), count.as_u64().expect("a number") - before)
+        });
+        moved.filter(|(_, count)| *count > 0).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let all: u64 = expected.iter().map(|(_, count)| count).sum();
+    let counted = repaired(&now) - repaired(before);
+    assert_eq!(counted, all, "repaired, of {expected:?}; by kind: {:?}", kinds());
+    let expected = expected.iter().filter(|(_, count)| *count > 0);
+    let expected = expected.map(|(kind, count)| ((*kind).to_owned(), *count)).collect();
+    assert_eq!(kinds(), expected, "by kind, in: {now}");
+}
+
+/// Waits until the tables are as before.
+fn wait_repaired(pins: &Pins, before: &Content, limit: Duration, what: &str) -> Duration {
+    let start = std::time::Instant::now();
+    while pins.content() != *before {
+        let left = differing(before, &pins.content());
+        assert!(start.elapsed() < limit, "{what}: not within {limit:?}: {left:?}");
+        // A look reads all of `VTEPS`.
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    start.elapsed()
+}
+
+/// An entry that may go missing.
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Fdb(FdbKey),
+    Neigh(NeighKey),
+    Member(MemberKey),
+    Port(u32),
+}
+
+impl Entry {
+    fn all(pins: &Pins) -> Vec<Self> {
+        let mut all: Vec<Self> = keys(&pins.fdb).into_iter().map(Self::Fdb).collect();
+        all.extend(keys(&pins.neigh).into_iter().map(Self::Neigh));
+        all.extend(keys(&pins.members).into_iter().map(Self::Member));
+        all.extend(keys(&pins.ports).into_iter().map(Self::Port));
+        all
+    }
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Fdb(_) => "fdb",
+            Self::Neigh(_) => "neigh",
+            Self::Member(_) => "members",
+            Self::Port(_) => "ports",
+        }
+    }
+
+    fn delete(self, pins: &mut Pins) {
+        match self {
+            Self::Fdb(key) => pins.fdb.remove(&key),
+            Self::Neigh(key) => pins.neigh.remove(&key),
+            Self::Member(key) => pins.members.remove(&key),
+            Self::Port(key) => pins.ports.remove(&key),
+        }
+        .expect("it was there");
+    }
+}
+
+#[test]
+fn map_entries_deleted_at_random_come_back_and_are_counted() {
+    let (count, endpoints) = if full() { (1000, 1500) } else { (100, 200) };
+    let mut random = Random::for_test("deleted");
+    let lab = crowd("deleted", endpoints);
+    let host = &lab.hosts[0];
+    let mut pins = Pins::open(host);
+    let (content, before) = (pins.content(), audit(host));
+    let all = Entry::all(&pins);
+    // One of each small table for certain, the rest by chance.
+    let small = all.iter().filter(|entry| matches!(entry, Entry::Member(_) | Entry::Port(_))).copied();
+    let (port, members): (Vec<_>, Vec<_>) = small.partition(|entry| entry.kind() == "ports");
+    let mut chosen = [random.choose(port, 1), random.choose(members, 5)].concat();
+    let large = all.into_iter().filter(|entry| matches!(entry, Entry::Fdb(_) | Entry::Neigh(_)));
+    chosen.extend(random.choose(large.collect(), count - chosen.len()));
+    chosen.iter().for_each(|entry| entry.delete(&mut pins));
+    let time = wait_repaired(&pins, &content, LARGE, "entries deleted");
+    let of = |kind| chosen.iter().filter(|entry| entry.kind() == kind).count() as u64;
+    let kinds = ["fdb", "neigh", "members", "ports"].map(|kind| (kind, of(kind)));
+    let note = format!("seed {}; {kinds:?}; repaired in {:.1} s", random.seed(), time.as_secs_f64());
+    Row::new("map entries deleted", count).note(&note).add();
+    assert_healthy(&lab);
+    assert_counted(host, &before, &kinds);
+    assert_connected(container(&lab, "a"), container(&lab, "b"));
+}
+
+/// Alters one entry of a table, as whoever has the pins may.
+type Alteration = (&'static str, &'static str, fn(&mut Pins));
+
+const ALTERATIONS: [Alteration; 9] = [
+    ("an FDB entry added", "fdb", |pins| {
+        let key = FdbKey::new(BLUE_VNI, MacAddr::new([2, 0, 0, 0, 0, 0x66]));
+        pins.fdb.insert(key, Fdb::remote(0, 0), 0).expect("set");
+    }),
+    ("a PORTS entry added", "ports", |pins| {
+        let port = keys(&pins.ports)[0];
+        let value = pins.ports.get(&port, 0).expect("an entry");
+        pins.ports.insert(0x7fff_0000, value, 0).expect("set");
+    }),
+    ("an FDB entry altered", "fdb", |pins| {
+        let key = FdbKey::new(BLUE_VNI, MacAddr::new([2, 0x42, 10, 1, 0, 2]));
+        pins.fdb.insert(key, Fdb::local(1), 0).expect("set");
+    }),
+    ("a NEIGH entry altered", "neigh", |pins| {
+        let key = NeighKey::new(BLUE_VNI, std::net::IpAddr::V4(v4(2)).into());
+        let value = overlay_common::map::Neigh::new(MacAddr::new([2, 0, 0, 0, 0, 0x66]));
+        pins.neigh.insert(key, value, 0).expect("set");
+    }),
+    ("a MEMBERS entry added", "members", |pins| {
+        let key = MemberKey::new(BLUE_VNI, std::net::IpAddr::from([10, 88, 0, 66]).into());
+        pins.members.insert(key, overlay_common::map::Member { flags: 0 }, 0).expect("set");
+    }),
+    ("a cluster member added", "members", |pins| {
+        let key = MemberKey::new(0, std::net::IpAddr::from([10, 88, 0, 66]).into());
+        pins.members.insert(key, overlay_common::map::Member { flags: 0 }, 0).expect("set");
+    }),
+    ("a VTEPS entry altered", "vteps", |pins| {
+        let mut vtep = pins.vteps.get(&0, 0).expect("an entry");
+        vtep.flags ^= overlay_common::vxlan::Vtep::ROUTED;
+        pins.vteps.set(0, vtep, 0).expect("set");
+    }),
+    ("a NETS entry altered", "nets", |pins| {
+        // Of a network without endpoints, so that no member's flags follow from it.
+        pins.nets.insert(crate::support::RED_VNI, Net { flags: Net::ENCRYPTED }, 0).expect("set");
+    }),
+    ("CONFIG altered", "config", |pins| {
+        let old = pins.config.get(&0, 0).expect("an entry");
+        let new = NodeConfig::new(old.vtep, old.underlay, 4790, old.inner_mtu);
+        pins.config.set(0, new, 0).expect("set");
+    }),
+];
+
+#[test]
+fn map_entries_altered_and_added_are_put_right_and_counted() {
+    let lab = crowd("altered", 1);
+    let host = &lab.hosts[0];
+    let mut pins = Pins::open(host);
+    let (content, before) = (pins.content(), audit(host));
+    for (what, _, alter) in ALTERATIONS {
+        let earlier = pins.content();
+        alter(&mut pins);
+        assert_eq!(differing(&earlier, &pins.content()).len(), 1, "{what}");
+    }
+    let time = wait_repaired(&pins, &content, LARGE, "entries altered");
+    let note = format!("one of each kind; repaired in {:.1} s", time.as_secs_f64());
+    Row::new("map entries altered or added", ALTERATIONS.len()).note(&note).add();
+    let mut kinds = std::collections::BTreeMap::new();
+    ALTERATIONS.iter().for_each(|(_, kind, _)| *kinds.entry(*kind).or_insert(0) += 1);
+    assert_counted(host, &before, &kinds.into_iter().collect::<Vec<_>>());
+    assert_healthy(&lab);
+    assert_connected(container(&lab, "a"), container(&lab, "b"));
+}
+
+#[test]
+fn a_detached_link_is_attached_again_and_counted() {
+    let lab = crowd("detached", 1);
+    let host = &lab.hosts[0];
+    let (a, b) = (container(&lab, "a"), container(&lab, "b"));
+    for program in ["from_container", "from_underlay"] {
+        let (attached, before) = (host_programs(host), audit(host));
+        let (_, device) = attached.keys().find(|(name, _)| name == program).expect("attached");
+        let pin = host.pin_dir.join(format!("links/{program}@{device}"));
+        let pin = pin.to_str().expect("UTF-8");
+        overlay_tests::run(std::process::Command::new("bpftool").args(["link", "detach", "pinned", pin]))
+            .expect("detached");
+        assert!(!a.netns.ping(v4(2).into()), "{program}: the control: it carried the traffic");
+        let time = wait_for(&format!("{program} attached again"), SMALL, || {
+            a.netns.ping(v4(2).into()) && host_programs(host).keys().eq(attached.keys())
+        });
+        let note = format!("{program}; repaired in {:.1} s", time.as_secs_f64());
+        Row::new("a link detached", 1).note(&note).add();
+        assert_counted(host, &before, &[("link", 1)]);
+        assert_connected(a, b);
+    }
+}
