@@ -132,6 +132,16 @@ pub enum DatapathError {
         "the pinned maps are of another version, and an agent keeps them; stop it first, forwarding goes on"
     )]
     Kept,
+    /// A program is at its device by a link that is pinned elsewhere, or held by a process.
+    #[error(
+        "{program} is at {device} by a link whose pin was lost; another copy of it takes over within seconds"
+    )]
+    HeldElsewhere {
+        /// The program.
+        program: &'static str,
+        /// The name of the device.
+        device: String,
+    },
     /// A link was swapped by another meanwhile.
     #[error(
         "the link of {program} at the device with index {ifindex} was swapped by another meanwhile; try again"

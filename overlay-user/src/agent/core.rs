@@ -117,6 +117,7 @@ impl Agent {
             Ok(underlay) => {
                 let name = self.host.link(underlay.ifindex).await.ok().flatten().map(|link| link.name);
                 self.underlay_name = name.or(self.underlay_name.take());
+                self.note_neighbours();
                 self.state.apply(Event::Underlay(underlay));
                 self.over("underlay");
             }

@@ -12,14 +12,17 @@ impl Agent {
                 self.trouble("veth", message, "see the agent's log; it tries again every few seconds");
             }
         }
-        match self.host.restore_neighbours().await {
-            Ok(lost) => {
-                for (ifindex, ip) in lost {
-                    let what = format!("{ip} at device #{ifindex}: deleted or altered");
-                    self.reconciler.findings.repaired("neighbour", what);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "cannot list the neighbours"),
+        if let Err(error) = self.host.restore_neighbours().await {
+            tracing::warn!(%error, "cannot list the neighbours");
+        }
+        self.note_neighbours();
+    }
+
+    /// Notes the neighbours that another took from the kernel's care.
+    pub(super) fn note_neighbours(&mut self) {
+        for (ifindex, ip) in self.host.take_lost_neighbours() {
+            let what = format!("{ip} at device #{ifindex}: deleted or altered");
+            self.reconciler.findings.repaired("neighbour", what);
         }
     }
 

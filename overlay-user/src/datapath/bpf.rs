@@ -140,6 +140,14 @@ impl Bpf {
         Ok(installed.filter(|(hook, id)| ids.get(&hook.program) == Some(id)).map(|(hook, _)| hook).collect())
     }
 
+    /// Loads programs over the maps in force, to be swapped to.
+    fn load_programs(&mut self) -> Result<(), DatapathError> {
+        self.pins.clear_next()?;
+        self.pins.create(Set::Next)?;
+        let (maps, progs) = (self.pins.maps(Set::Current), self.pins.progs(Set::Next));
+        load::load(&maps, &progs, self.options.trace_sample).map(|_trace| ())
+    }
+
     fn attach(&mut self, hook: Hook) -> Result<(), DatapathError> {
         let first = if let Stage::All { whole, untouched: true } = self.stage {
             self.maps.carry_over(&self.pins.maps(Set::Current))?;
@@ -149,7 +157,13 @@ impl Bpf {
         } else {
             false
         };
-        hooks::attach_pinned(&self.pins, &self.pins.progs(self.stage.progs()), hook)?;
+        let result = hooks::attach_pinned(&self.pins, &self.pins.progs(self.stage.progs()), hook);
+        if matches!(result, Err(DatapathError::HeldElsewhere { .. })) && self.stage == Stage::Settled {
+            // Nobody knows for how long. A copy behind it takes over when that link goes.
+            self.load_programs()?;
+            self.stage = Stage::Programs;
+        }
+        result?;
         if first {
             failpoint("swapped-one");
         }

@@ -160,15 +160,19 @@ impl Host {
         self.managed.iter().filter(|key| !holds(key)).copied().collect()
     }
 
-    /// Has the kernel manage again what another deleted or altered; tells what was lost since it was last asked.
-    pub async fn restore_neighbours(&mut self) -> Result<BTreeSet<(Ifindex, IpAddr)>, RtnlError> {
-        let mut lost = std::mem::take(&mut self.lost);
+    /// Has the kernel manage again what another deleted or altered.
+    pub async fn restore_neighbours(&mut self) -> Result<(), RtnlError> {
         let neighbours = self.neighbours().await?;
         for key in self.lost(&neighbours) {
             self.manage(key).await?;
-            lost.insert(key);
+            self.lost.insert(key);
         }
-        Ok(lost)
+        Ok(())
+    }
+
+    /// The neighbours that were deleted or altered by another since this was last asked.
+    pub fn take_lost_neighbours(&mut self) -> BTreeSet<(Ifindex, IpAddr)> {
+        std::mem::take(&mut self.lost)
     }
 
     async fn manage(&self, key: NeighbourKey) -> Result<(), RtnlError> {

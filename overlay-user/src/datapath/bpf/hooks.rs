@@ -2,14 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
+    os::fd::{AsFd as _, AsRawFd as _},
     path::{Path, PathBuf},
 };
 
-use aya::programs::{
-    LinkOrder, SchedClassifier, TcAttachType,
-    links::{FdLink, PinnedLink},
-    tc::{SchedClassifierLink, TcAttachOptions},
+use aya::{
+    maps::MapData,
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        links::{FdLink, PinnedLink},
+        tc::{SchedClassifierLink, TcAttachOptions},
+    },
 };
 
 use super::{
@@ -24,6 +28,15 @@ use crate::{
 
 /// The programs there are.
 pub(super) const PROGRAMS: [Program; 2] = [Program::FromContainer, Program::FromUnderlay];
+
+/// Whether a pin is one of a program or a map, whose information would be taken for a link's.
+fn is_no_link(pin: &Path) -> bool {
+    // The kernel opens any pin as what it is (`BPF_OBJ_GET`); the name of the descriptor tells: `anon_inode:bpf-map`,
+    // `bpf-prog`, and `bpf-link` or, in older kernels, `bpf_link`.
+    let Ok(opened) = MapData::from_pin(pin) else { return false };
+    let name = format!("/proc/self/fd/{}", opened.fd().as_fd().as_raw_fd());
+    fs::read_link(name).is_ok_and(|kind| !kind.to_string_lossy().ends_with("link"))
+}
 
 /// The hooks that hold, and the kernel's numbers of the programs at them.
 pub(super) fn installed(pins: &Pins) -> Result<BTreeMap<Hook, u32>, DatapathError> {
@@ -40,13 +53,16 @@ pub(super) fn installed(pins: &Pins) -> Result<BTreeMap<Hook, u32>, DatapathErro
 /// detached. What is no link is set aside.
 pub(super) fn sweep(pins: &Pins) -> Result<(), DatapathError> {
     for (program, device, path) in pinned(pins)? {
+        if is_no_link(&path) {
+            let aside = pins.set_aside(&path)?;
+            tracing::warn!(aside = %aside.display(), "a pin in the place of a link is none and was set aside");
+            continue;
+        }
         match program_at(&path, program, &device) {
             Ok(Some(_)) => {}
             Ok(None) => fs::remove_file(&path).map_err(failed("use the pinned links"))?,
-            Err(error) => {
-                let aside = pins.set_aside(&path)?;
-                tracing::warn!(%error, aside = %aside.display(), "a pinned link cannot be read and was set aside");
-            }
+            // Its device is going this moment, or the kernel is out of memory: the next sweep tells.
+            Err(error) => tracing::debug!(%error, "a pinned link cannot be read"),
         }
     }
     Ok(())
@@ -90,7 +106,15 @@ pub(super) fn attach_pinned(pins: &Pins, progs: &Path, hook: Hook) -> Result<(),
         fs::remove_file(&path).map_err(failed("use the pinned links"))?;
     }
     let options = TcAttachOptions::TcxOrder(LinkOrder::default());
-    let id = program.attach_with_options(&device, side(hook.program), options).map_err(attach(hook))?;
+    let refused = |error: ProgramError| {
+        // A program is at a device once: it is there by a link that is not pinned where ours are.
+        let there = matches!(&error, ProgramError::SyscallError(call) if call.io_error.kind() == io::ErrorKind::AlreadyExists);
+        if there {
+            return DatapathError::HeldElsewhere { program: hook.program.name(), device: device.clone() };
+        }
+        attach(hook)(error)
+    };
+    let id = program.attach_with_options(&device, side(hook.program), options).map_err(refused)?;
     let link = program.take_link(id).map_err(attach(hook))?;
     let link = FdLink::try_from(link).map_err(attach(hook))?;
     link.pin(&path).map_err(attach(hook))?;
