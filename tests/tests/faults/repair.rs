@@ -143,7 +143,9 @@ fn map_entries_deleted_at_random_come_back_and_are_counted() {
     let mut chosen = [random.choose(port, 1), random.choose(members, 5)].concat();
     let large = all.into_iter().filter(|entry| matches!(entry, Entry::Fdb(_) | Entry::Neigh(_)));
     chosen.extend(random.choose(large.collect(), count - chosen.len()));
-    chosen.iter().for_each(|entry| entry.delete(&mut pins));
+    for entry in &chosen {
+        entry.delete(&mut pins);
+    }
     let time = wait_repaired(&pins, &content, LARGE, "entries deleted");
     let of = |kind| chosen.iter().filter(|entry| entry.kind() == kind).count() as u64;
     let kinds = ["fdb", "neigh", "members", "ports"].map(|kind| (kind, of(kind)));
@@ -215,7 +217,9 @@ fn map_entries_altered_and_added_are_put_right_and_counted() {
     let note = format!("one of each kind; repaired in {:.1} s", time.as_secs_f64());
     Row::new("map entries altered or added", ALTERATIONS.len()).note(&note).add();
     let mut kinds = std::collections::BTreeMap::new();
-    ALTERATIONS.iter().for_each(|(_, kind, _)| *kinds.entry(*kind).or_insert(0) += 1);
+    for (_, kind, _) in ALTERATIONS {
+        *kinds.entry(kind).or_insert(0) += 1;
+    }
     assert_counted(host, &before, &kinds.into_iter().collect::<Vec<_>>());
     assert_healthy(&lab);
     assert_connected(container(&lab, "a"), container(&lab, "b"));
