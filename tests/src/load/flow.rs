@@ -198,3 +198,25 @@ fn receive(socket: &UdpSocket, seed: u64, end: &AtomicBool, arrived: &AtomicU64)
         thread::sleep(TICK);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_that_was_held_up_says_so() {
+        let flow = |sent| FlowReport {
+            asked: 1000,
+            sent,
+            received: sent,
+            duplicated: 0,
+            reordered: 0,
+            corrupted: 0,
+            refusal: None,
+            time: Duration::from_secs(2),
+        };
+        assert_eq!(flow(1990).rate(), 995);
+        assert_eq!(flow(1900).too_slow(90), None);
+        assert!(flow(1700).too_slow(90).is_some_and(|text| text.contains("850 ") && text.contains("1000")));
+    }
+}

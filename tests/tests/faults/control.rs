@@ -1,9 +1,9 @@
 //! The load itself: it finds nothing where nothing is wrong, and every packet that is lost.
 
-use std::{thread, time::Duration};
+use std::{net::UdpSocket, thread, time::Duration};
 
 use overlay_common::{MacAddr, map::FdbKey};
-use overlay_tests::{Flow, Load};
+use overlay_tests::{Flow, Load, Losses};
 
 use crate::{
     figures::Row,
@@ -65,4 +65,21 @@ fn what_is_not_sent_is_not_taken_for_received() {
     thread::sleep(Duration::from_millis(200));
     let report = flow.stop().expect("counted");
     assert!(report.lost() >= 150 && report.received > 100, "{report:?}");
+}
+
+#[test]
+fn what_a_full_socket_buffer_loses_is_told_from_what_the_data_path_loses() {
+    let lab = pair("buffer");
+    let b = container(&lab, "b");
+    let losses = Losses::open(&b.netns).expect("counters");
+    assert_eq!(losses.since().expect("read"), Vec::<String>::new(), "the control");
+    // Nobody reads, and the buffer is that of the system.
+    let socket = || UdpSocket::bind(("127.0.0.1", 0));
+    let deaf = b.netns.enter(socket).expect("entered").expect("a socket");
+    let sender = b.netns.enter(socket).expect("entered").expect("a socket");
+    for _ in 0..10_000 {
+        sender.send_to(&[0; 1000], deaf.local_addr().expect("an address")).expect("sent");
+    }
+    let lost = losses.since().expect("read");
+    assert!(lost.len() == 1 && lost[0].contains("socket's buffer full"), "{lost:?}");
 }

@@ -10,8 +10,9 @@ use overlay_tests::{Host, Lab, Netns};
 
 use crate::{
     agents::assert_healthy,
+    audit::{assert_counted, audit},
     figures::Row,
-    repair::{SMALL, assert_counted, audit},
+    repair::SMALL,
     support::{BLUE, addresses, assert_connected, container, endpoint, hosts, links, start, wait_for},
 };
 

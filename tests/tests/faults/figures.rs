@@ -14,6 +14,8 @@ const HEAD: [&str; 10] =
 const WORDS: [usize; 2] = [0, 9];
 
 static ROWS: Mutex<Vec<[String; 10]>> = Mutex::new(Vec::new());
+/// What is too long for a row.
+static DETAILS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// One fault's figures.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ impl Row {
     /// A fault, and how often it was made.
     pub(crate) fn new(fault: &str, times: usize) -> Self {
         let mut cells = [const { String::new() }; 10];
-        cells[0] = fault.to_owned();
+        fault.clone_into(&mut cells[0]);
         cells[1] = times.to_string();
         Self(cells)
     }
@@ -58,6 +60,11 @@ impl Row {
     }
 }
 
+/// Adds a line below the table, for what is too long for a row.
+pub(crate) fn detail(text: String) {
+    DETAILS.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+}
+
 /// Prints the table, past the harness, which would keep the output of a passed test to itself.
 pub(crate) fn print() {
     let mut lines = vec![HEAD.map(str::to_owned)];
@@ -69,8 +76,12 @@ pub(crate) fn print() {
         let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
             if WORDS.contains(&column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
-        text.push_str(&format!("figures  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned());
+        let cells: Vec<String> = cells.collect();
+        text.push_str(format!("figures  {}", cells.join("  ")).trim_end());
         text.push('\n');
+    }
+    for detail in DETAILS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        text.push_str(&format!("figures  {detail}\n"));
     }
     let mut out = std::io::stdout().lock();
     // Nobody to tell when standard output is gone.

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Duration,
 };
 
@@ -80,7 +81,7 @@ fn stopped(name: &str) -> (Lab, Load, Programs) {
 }
 
 fn told(fault: &str, starts: &[Start], load: Load) -> Report {
-    std::thread::sleep(Duration::from_millis(300));
+    thread::sleep(Duration::from_millis(300));
     let report = load.stop().expect("counted");
     let note = starts.iter().map(Start::told).collect::<Vec<_>>().join(", ");
     Row::new(fault, starts.len()).load(&report).note(&note).add();

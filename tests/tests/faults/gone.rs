@@ -1,9 +1,9 @@
 //! Containers that go without a word, and a VTEP address that changes. The rest of what the underlay may do is in
 //! the tier netns, in `follow` and `lifecycle`.
 
-use std::{net::IpAddr, thread, time::Duration};
+use std::{net::IpAddr, process::Command, thread, time::Duration};
 
-use overlay_tests::Load;
+use overlay_tests::{Load, run};
 
 use crate::{
     figures::Row,
@@ -30,11 +30,8 @@ fn a_veth_deleted_in_the_container_is_noticed_and_nobody_else_is_disturbed() {
     let gone = |name: &str| endpoint(host, name)["state"] == "unbound";
     let inside = wait_for("c unbound", LIMIT, || gone("c"));
     // The namespace itself, while its veth is in it.
-    let path = container(&lab, "d").netns.path();
-    overlay_tests::run(
-        std::process::Command::new("ip").args(["netns", "del"]).arg(path.file_name().expect("a name")),
-    )
-    .expect("deleted");
+    let name = container(&lab, "d").netns.name().to_owned();
+    run(Command::new("ip").args(["netns", "del", &name])).expect("deleted");
     let outside = wait_for("d unbound", LIMIT, || gone("d"));
     assert_eq!((dump(host, "ports").len(), veths()), (1, 1));
     thread::sleep(Duration::from_millis(500));
@@ -47,10 +44,7 @@ fn a_veth_deleted_in_the_container_is_noticed_and_nobody_else_is_disturbed() {
     Row::new("containers gone without delete", 2).load(&report).note(&note).add();
     report.assert_clean();
     // Its name for the lab's own end, and the endpoint for another container.
-    overlay_tests::run(
-        std::process::Command::new("ip").args(["netns", "add"]).arg(path.file_name().expect("a name")),
-    )
-    .expect("made again");
+    run(Command::new("ip").args(["netns", "add", &name])).expect("made again");
     for name in ["c", "d"] {
         lab.bind(container(&lab, name)).expect("bound again");
         assert_connected(container(&lab, name), container(&lab, "b"));

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::{
     agents::{Programs, assert_healthy, kill_all, programs, signal_all, sleep_below, status_code},
-    figures::Row,
+    figures::{Row, detail},
     support::{assert_connected, container, endpoint, pair},
 };
 
@@ -44,7 +44,8 @@ fn agents_killed_at_random_instants_lose_no_packet() {
         adopted += usize::from(programs(&lab) == before);
     }
     let report = load.stop().expect("counted");
-    println!("killed: {dead:?}");
+    let pids = dead.chunks(2).map(|pair| format!("{} {}", pair[0], pair[1])).collect::<Vec<_>>();
+    detail(format!("killed, after which `status` ended with 2 on both hosts: pids {}", pids.join(", ")));
     let note = format!("seed {}; {} pids; ids unchanged {adopted} of {kills}", random.seed(), dead.len());
     Row::new("kill -9 of both agents", kills).load(&report).note(&note).add();
     dead.sort_unstable();

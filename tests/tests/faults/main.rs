@@ -4,6 +4,7 @@
 //! of them prints. A test that fails tells the seed of its random numbers; `OVERLAY_TEST_SEED` runs it again.
 
 mod agents;
+mod audit;
 mod child;
 mod control;
 mod devices;

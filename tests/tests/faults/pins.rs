@@ -65,7 +65,7 @@ fn data(dir: &Path, name: &str) -> MapData {
 }
 
 fn add<K: Pod + Debug, V: Pod + Debug>(name: &str, map: &HashMap<MapData, K, V>, content: &mut Content) {
-    for entry in map.iter() {
+    for entry in map {
         let (key, value) = entry.expect("the map can be read");
         content.insert(format!("{name} {key:?}"), format!("{value:?}"));
     }

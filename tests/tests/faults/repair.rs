@@ -1,26 +1,33 @@
 //! What another deletes, alters or adds is repaired, and counted with what it was.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use overlay_common::{
     MacAddr,
-    map::{Fdb, FdbKey, MemberKey, NeighKey, Net, NodeConfig},
+    map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig},
+    vxlan::Vtep,
 };
-use overlay_tests::{Lab, Random, full};
-use serde_json::Value;
+use overlay_tests::{Endpoint, Lab, Random, full, run};
 
 use crate::{
     agents::{assert_healthy, host_programs},
+    audit::{assert_counted, audit},
     figures::Row,
     pins::{Content, Pins, differing, keys},
-    support::{BLUE, BLUE_VNI, addresses, assert_connected, container, hosts, start, v4, wait_for},
+    support::{BLUE, BLUE_VNI, RED_VNI, addresses, assert_connected, container, hosts, start, v4, wait_for},
 };
 
 /// How long links and small tables may take: the time between two audits, and grace.
 pub(crate) const SMALL: Duration = Duration::from_secs(5 + 2);
 /// How long a pass over the large tables may take, and grace.
 const LARGE: Duration = Duration::from_secs(60 + 2);
-/// Further networks that both hosts have an endpoint in: members.
+/// Further networks that the second host has an endpoint in: members.
 const NETWORKS: u32 = 20;
 
 /// Two hosts as `pair`, in a cluster with many more endpoints on the second and many networks.
@@ -30,13 +37,13 @@ fn crowd(name: &str, endpoints: u32) -> Lab {
     lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
     let declare = |lab: &mut Lab, network: &str, number: u32| {
         let [_, _, high, low] = number.to_be_bytes();
-        let v4 = std::net::Ipv4Addr::new(10, 2, high, low);
+        let v4 = Ipv4Addr::new(10, 2, high, low);
         let node = "h2".to_owned();
-        lab.cluster.endpoints.push(overlay_tests::Endpoint {
+        lab.cluster.endpoints.push(Endpoint {
             network: network.to_owned(),
             node,
             ips: vec![v4.into()],
-            ..overlay_tests::Endpoint::default()
+            ..Endpoint::default()
         });
     };
     lab.declare_network("crowd", 1000, &["10.2.0.0/16"]);
@@ -50,42 +57,14 @@ fn crowd(name: &str, endpoints: u32) -> Lab {
     lab
 }
 
-/// The audit's counts in a status.
-pub(crate) fn audit(host: &overlay_tests::Host) -> Value {
-    host.status().expect("an answer")["audit"].clone()
-}
-
-fn repaired(audit: &Value) -> u64 {
-    audit["repaired"].as_u64().expect("a number")
-}
-
-/// Panics unless the audit counted exactly these since `before`: in all, and by what they were.
-pub(crate) fn assert_counted(host: &overlay_tests::Host, before: &Value, expected: &[(&str, u64)]) {
-    let now = audit(host);
-    let kinds = || {
-        let kinds = now["by_kind"].as_object().into_iter().flatten();
-        let moved = kinds.map(|(kind, count)| {
-            let before = before["by_kind"][kind].as_u64().unwrap_or_default();
-            (kind.clone(), count.as_u64().expect("a number") - before)
-        });
-        moved.filter(|(_, count)| *count > 0).collect::<std::collections::BTreeMap<_, _>>()
-    };
-    let all: u64 = expected.iter().map(|(_, count)| count).sum();
-    let counted = repaired(&now) - repaired(before);
-    assert_eq!(counted, all, "repaired, of {expected:?}; by kind: {:?}", kinds());
-    let expected = expected.iter().filter(|(_, count)| *count > 0);
-    let expected = expected.map(|(kind, count)| ((*kind).to_owned(), *count)).collect();
-    assert_eq!(kinds(), expected, "by kind, in: {now}");
-}
-
 /// Waits until the tables are as before.
 fn wait_repaired(pins: &Pins, before: &Content, limit: Duration, what: &str) -> Duration {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while pins.content() != *before {
         let left = differing(before, &pins.content());
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}: {left:?}");
         // A look reads all of `VTEPS`.
-        std::thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(200));
     }
     start.elapsed()
 }
@@ -143,7 +122,9 @@ fn map_entries_deleted_at_random_come_back_and_are_counted() {
     let mut chosen = [random.choose(port, 1), random.choose(members, 5)].concat();
     let large = all.into_iter().filter(|entry| matches!(entry, Entry::Fdb(_) | Entry::Neigh(_)));
     chosen.extend(random.choose(large.collect(), count - chosen.len()));
-    chosen.iter().for_each(|entry| entry.delete(&mut pins));
+    for entry in &chosen {
+        entry.delete(&mut pins);
+    }
     let time = wait_repaired(&pins, &content, LARGE, "entries deleted");
     let of = |kind| chosen.iter().filter(|entry| entry.kind() == kind).count() as u64;
     let kinds = ["fdb", "neigh", "members", "ports"].map(|kind| (kind, of(kind)));
@@ -172,26 +153,26 @@ const ALTERATIONS: [Alteration; 9] = [
         pins.fdb.insert(key, Fdb::local(1), 0).expect("set");
     }),
     ("a NEIGH entry altered", "neigh", |pins| {
-        let key = NeighKey::new(BLUE_VNI, std::net::IpAddr::V4(v4(2)).into());
-        let value = overlay_common::map::Neigh::new(MacAddr::new([2, 0, 0, 0, 0, 0x66]));
+        let key = NeighKey::new(BLUE_VNI, IpAddr::V4(v4(2)).into());
+        let value = Neigh::new(MacAddr::new([2, 0, 0, 0, 0, 0x66]));
         pins.neigh.insert(key, value, 0).expect("set");
     }),
     ("a MEMBERS entry added", "members", |pins| {
-        let key = MemberKey::new(BLUE_VNI, std::net::IpAddr::from([10, 88, 0, 66]).into());
-        pins.members.insert(key, overlay_common::map::Member { flags: 0 }, 0).expect("set");
+        let key = MemberKey::new(BLUE_VNI, IpAddr::from([10, 88, 0, 66]).into());
+        pins.members.insert(key, Member { flags: 0 }, 0).expect("set");
     }),
     ("a cluster member added", "members", |pins| {
-        let key = MemberKey::new(0, std::net::IpAddr::from([10, 88, 0, 66]).into());
-        pins.members.insert(key, overlay_common::map::Member { flags: 0 }, 0).expect("set");
+        let key = MemberKey::new(0, IpAddr::from([10, 88, 0, 66]).into());
+        pins.members.insert(key, Member { flags: 0 }, 0).expect("set");
     }),
     ("a VTEPS entry altered", "vteps", |pins| {
         let mut vtep = pins.vteps.get(&0, 0).expect("an entry");
-        vtep.flags ^= overlay_common::vxlan::Vtep::ROUTED;
+        vtep.flags ^= Vtep::ROUTED;
         pins.vteps.set(0, vtep, 0).expect("set");
     }),
     ("a NETS entry altered", "nets", |pins| {
         // Of a network without endpoints, so that no member's flags follow from it.
-        pins.nets.insert(crate::support::RED_VNI, Net { flags: Net::ENCRYPTED }, 0).expect("set");
+        pins.nets.insert(RED_VNI, Net { flags: Net::ENCRYPTED }, 0).expect("set");
     }),
     ("CONFIG altered", "config", |pins| {
         let old = pins.config.get(&0, 0).expect("an entry");
@@ -214,8 +195,10 @@ fn map_entries_altered_and_added_are_put_right_and_counted() {
     let time = wait_repaired(&pins, &content, LARGE, "entries altered");
     let note = format!("one of each kind; repaired in {:.1} s", time.as_secs_f64());
     Row::new("map entries altered or added", ALTERATIONS.len()).note(&note).add();
-    let mut kinds = std::collections::BTreeMap::new();
-    ALTERATIONS.iter().for_each(|(_, kind, _)| *kinds.entry(*kind).or_insert(0) += 1);
+    let mut kinds = BTreeMap::new();
+    for (_, kind, _) in ALTERATIONS {
+        *kinds.entry(kind).or_insert(0) += 1;
+    }
     assert_counted(host, &before, &kinds.into_iter().collect::<Vec<_>>());
     assert_healthy(&lab);
     assert_connected(container(&lab, "a"), container(&lab, "b"));
@@ -231,8 +214,7 @@ fn a_detached_link_is_attached_again_and_counted() {
         let (_, device) = attached.keys().find(|(name, _)| name == program).expect("attached");
         let pin = host.pin_dir.join(format!("links/{program}@{device}"));
         let pin = pin.to_str().expect("UTF-8");
-        overlay_tests::run(std::process::Command::new("bpftool").args(["link", "detach", "pinned", pin]))
-            .expect("detached");
+        run(Command::new("bpftool").args(["link", "detach", "pinned", pin])).expect("detached");
         assert!(!a.netns.ping(v4(2).into()), "{program}: the control: it carried the traffic");
         let time = wait_for(&format!("{program} attached again"), SMALL, || {
             a.netns.ping(v4(2).into()) && host_programs(host).keys().eq(attached.keys())

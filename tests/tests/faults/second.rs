@@ -1,6 +1,11 @@
 //! A second agent on the pins of a first is refused before it changes anything.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use overlay_tests::{Host, Load, output_within};
 
@@ -14,7 +19,7 @@ use crate::{
 const REFUSAL: Duration = Duration::from_secs(5);
 
 /// A command line of an agent on the first's pins, with run and state directories of its own.
-fn second(host: &Host) -> std::process::Command {
+fn second(host: &Host) -> Command {
     let dir = host.dir.join("second");
     let mut command = host.overlay();
     command.arg("agent").env("OVERLAY_RUN_DIR", dir.join("run")).env("OVERLAY_STATE_DIR", dir.join("state"));
@@ -52,9 +57,9 @@ fn a_second_agent_on_the_same_pins_is_refused_with_the_pid_of_the_first() {
         command.arg("status").env("OVERLAY_RUN_DIR", lab.hosts[0].dir.join("second/run"));
         output_within(&mut command, REFUSAL).expect("it ends").status.code()
     };
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while status() != Some(0) && start.elapsed() < Duration::from_secs(10) {
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
     let code = status();
     agent.kill().expect("killed");

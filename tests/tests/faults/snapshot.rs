@@ -62,7 +62,9 @@ fn items(text: &str) -> BTreeSet<String> {
     let item = |mut item: Value| {
         if let Some(item) = item.as_object_mut() {
             // Lifetimes count down.
-            ["expires", "age", "used"].iter().for_each(|key| drop(item.remove(*key)));
+            for key in ["expires", "age", "used"] {
+                item.remove(key);
+            }
         }
         item.to_string()
     };

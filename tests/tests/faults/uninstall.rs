@@ -1,6 +1,9 @@
 //! `overlay uninstall` leaves a host as it was before the first agent.
 
-use std::time::Duration;
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use overlay_tests::output_within;
 
@@ -27,8 +30,9 @@ fn uninstall_leaves_a_host_as_it_was() {
     let before = Snapshot::of(&lab);
     start(&mut lab);
     assert_connected(container(&lab, "a"), container(&lab, "b"));
-    // What a crash leaves must go too.
+    // What a crash leaves must go too, and what was set aside.
     kill_all(&mut lab);
+    fs::write(lab.hosts[0].dir.join("state/bindings.json"), "{").expect("written");
     lab.start_agents().expect("started again");
     let running = before.diff(&Snapshot::of(&lab));
     let objects = objects(&lab);
@@ -47,14 +51,14 @@ fn uninstall_leaves_a_host_as_it_was() {
         assert_eq!(status_code(host), Some(2));
     }
     let mut left = Vec::new();
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while start.elapsed() < FREED {
         left = before.diff(&Snapshot::of(&lab));
         left.extend(alive(&objects));
         if left.is_empty() {
             break;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
     }
     let note = format!(
         "{} lines and {} BPF objects; {} lines differed with the agents, {} after",
