@@ -23,7 +23,16 @@ use crate::{
 };
 
 /// The programs there are.
-pub(super) const PROGRAMS: [Program; 2] = [Program::FromContainer, Program::FromUnderlay];
+pub(super) const PROGRAMS: [Program; 3] =
+    [Program::FromContainer, Program::FromUnderlay, Program::ToUnderlay];
+
+/// The side of a device that a program is attached to.
+const fn side(program: Program) -> TcAttachType {
+    match program {
+        Program::FromContainer | Program::FromUnderlay => TcAttachType::Ingress,
+        Program::ToUnderlay => TcAttachType::Egress,
+    }
+}
 
 /// The pinned links of one pin directory.
 pub(super) struct Hooks {
@@ -46,7 +55,7 @@ impl Hooks {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let Some((program, device)) = name.split_once('@') else { continue };
             let Some(program) = PROGRAMS.into_iter().find(|known| known.name() == program) else { continue };
-            match Self::program_at(&path, device)? {
+            match Self::program_at(&path, program, device)? {
                 Some((ifindex, id)) => {
                     hooks.insert(Hook { program, ifindex }, id);
                 }
@@ -57,12 +66,15 @@ impl Hooks {
     }
 
     /// The device and program id of a pinned link; none where its device is gone, or another has the name.
-    fn program_at(path: &Path, device: &str) -> Result<Option<(Ifindex, u32)>, DatapathError> {
+    fn program_at(
+        path: &Path,
+        program: Program,
+        device: &str,
+    ) -> Result<Option<(Ifindex, u32)>, DatapathError> {
         let Some(ifindex) = device_index(device) else { return Ok(None) };
         let link = FdLink::from(PinnedLink::from_pin(path).map_err(on_link(path))?);
         let id = link.info().map_err(on_link(path))?.program_id();
-        let (_, attached) =
-            SchedClassifier::query_tcx(device, TcAttachType::Ingress).map_err(on_link(path))?;
+        let (_, attached) = SchedClassifier::query_tcx(device, side(program)).map_err(on_link(path))?;
         Ok(attached.iter().any(|info| info.id() == id).then_some((ifindex, id)))
     }
 
@@ -82,8 +94,7 @@ impl Hooks {
             fs::remove_file(&path).map_err(failed("use the pinned links"))?;
         }
         let options = TcAttachOptions::TcxOrder(LinkOrder::default());
-        let id =
-            program.attach_with_options(&device, TcAttachType::Ingress, options).map_err(attach(hook))?;
+        let id = program.attach_with_options(&device, side(hook.program), options).map_err(attach(hook))?;
         let link = program.take_link(id).map_err(attach(hook))?;
         let link = FdLink::try_from(link).map_err(attach(hook))?;
         link.pin(&path).map_err(attach(hook))?;
