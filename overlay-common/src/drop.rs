@@ -57,6 +57,7 @@ drop_reasons! {
     NoPort = 21, "no_port", "a frame from a device that the port table does not hold";
     NoRoute = 22, "no_route", "a VTEP that the underlay has no route or next hop to";
     KernelRefused = 23, "kernel_refused", "a kernel helper refused to change or redirect the frame";
+    VxlanFromContainer = 24, "vxlan_from_container", "VXLAN of one of our networks, leaving the host, that the programs did not make";
 }
 
 impl DropReason {

@@ -17,6 +17,7 @@ pub mod ecn;
 pub mod entropy;
 pub mod header;
 pub mod map;
+pub mod mark;
 pub mod meta;
 pub mod nd;
 mod vni;

@@ -189,8 +189,14 @@ pub const fn vni(header: &VxlanHdr) -> Option<u32> {
     if header.flags != FLAG_VNI || (a | b | c | header._reserved2) != 0 {
         return None;
     }
+    Some(vni_of(header))
+}
+
+/// What stands in the place of the VNI, in host order, whatever the flags say of it.
+#[inline(always)]
+pub const fn vni_of(header: &VxlanHdr) -> u32 {
     let [a, b, c] = header.vni;
-    Some(u32::from_be_bytes([0, a, b, c]))
+    u32::from_be_bytes([0, a, b, c])
 }
 
 /// Whether the checksum of an IPv4 header without options holds (RFC 791 section 3.1).

@@ -3,6 +3,7 @@
 use overlay_common::{
     Counter, DropReason, entropy,
     header::{Eth, Header},
+    mark,
     vxlan::{OVERHEAD_V4, OuterV4, Vtep},
 };
 
@@ -18,17 +19,18 @@ const MAX_INNER: usize = 65_535 - (OVERHEAD_V4 - ETH);
 /// What a segment has besides its payload at least: an IPv4 and a UDP header.
 const MIN_HEADERS: usize = 28;
 
-/// Sends an inner frame to a VTEP.
+/// Sends an inner frame to the VTEP at a place of `VTEPS`.
 #[inline(always)]
 pub(crate) fn send(
     pkt: Packet<'_>,
     vni: u32,
-    vtep: &Vtep,
+    place: u32,
     eth: Eth,
     flow: &Flow,
 ) -> Result<Verdict, DropReason> {
     let len = pkt.len();
     check_size(&pkt, len)?;
+    let vtep = maps::vtep(place)?;
     if !vtep.is_routed() {
         return Err(DropReason::NoRoute);
     }
@@ -38,6 +40,7 @@ pub(crate) fn send(
             let mut pkt = pkt.grow_ip()?;
             *pkt.at_mut::<OuterV4>(0)? = outer;
             *pkt.at_mut::<Eth>(OuterV4::LEN)? = eth;
+            pkt.set_mark(mark::to_vtep(place));
             helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())?
         }
         Family::Other => {
@@ -46,6 +49,7 @@ pub(crate) fn send(
             }
             let mut pkt = pkt.grow_other()?;
             *pkt.at_mut::<OuterV4>(0)? = outer;
+            pkt.set_mark(mark::to_vtep(place));
             helpers::redirect(pkt, vtep.ifindex)?
         }
     };

@@ -96,7 +96,7 @@ fn forward(pkt: Packet<'_>, port: &Port, eth: Eth, flow: Flow) -> Result<Verdict
     let fdb = maps::fdb(port.vni(), eth.dst)?;
     match fdb.delivery {
         Fdb::UNDERLAY if fdb.flags & Fdb::ENCRYPTED != 0 => Err(DropReason::NotEncrypted),
-        Fdb::UNDERLAY => encap::send(pkt, port.vni(), maps::vtep(fdb.vtep)?, eth, &flow),
+        Fdb::UNDERLAY => encap::send(pkt, port.vni(), fdb.vtep, eth, &flow),
         Fdb::PEER | Fdb::EGRESS if fdb.ifindex == pkt.ifindex() => Err(DropReason::Hairpin),
         Fdb::PEER | Fdb::EGRESS => {
             let verdict = deliver(pkt, fdb, flow.family)?;

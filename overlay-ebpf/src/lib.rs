@@ -2,8 +2,9 @@
 //!
 //! A frame out: container veth, `from_container` (port, guards, ARP and ND, FDB), then either the peer's
 //! namespace, or encapsulation and the underlay device. A frame in: underlay device, `from_underlay` (outer
-//! headers, membership of the sender, FDB), decapsulation, the container's namespace. The programs parse, look
-//! up and act; they never learn.
+//! headers, membership of the sender, FDB), decapsulation, the container's namespace. What leaves by the underlay
+//! meets `to_underlay`, which stops VXLAN that is not of their making. The programs parse, look up and act; they
+//! never learn.
 #![no_std]
 
 mod decap;
@@ -15,6 +16,7 @@ mod inner;
 mod maps;
 mod neigh;
 pub mod packet;
+mod to_underlay;
 mod trace;
 
 use aya_ebpf::{
@@ -56,6 +58,12 @@ pub fn from_container(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub fn from_underlay(ctx: &TcContext) -> i32 {
     finish(ctx, from_underlay::run(ctx))
+}
+
+/// A frame that leaves by the underlay: TC egress of the underlay device.
+#[inline(always)]
+pub fn to_underlay(ctx: &TcContext) -> i32 {
+    finish(ctx, to_underlay::run(ctx))
 }
 
 /// The policy: what is not ours passes, what is forwarded was redirected, everything else is dropped and counted.

@@ -15,6 +15,12 @@ fn from_underlay(ctx: TcContext) -> i32 {
     overlay_ebpf::from_underlay(&ctx)
 }
 
+/// Hook: TC egress of the underlay device.
+#[classifier]
+fn to_underlay(ctx: TcContext) -> i32 {
+    overlay_ebpf::to_underlay(&ctx)
+}
+
 #[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

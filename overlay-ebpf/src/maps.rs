@@ -93,6 +93,13 @@ pub(crate) fn member(vni: u32, vtep: Ip16) -> Result<&'static Member, DropReason
     Err(DropReason::VtepNotInVni)
 }
 
+/// Whether a VNI is a network of the cluster.
+#[inline(always)]
+pub(crate) fn is_net(vni: u32) -> bool {
+    // SAFETY: as in `port`.
+    unsafe { NETS.get(vni) }.is_some()
+}
+
 /// Counts an event.
 #[inline(always)]
 pub(crate) fn count(counter: Counter) {

@@ -4,6 +4,8 @@
 //! and gives back a new one: a reference kept across it does not compile, just as the verifier refuses a stale
 //! packet pointer.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     bindings::{
         __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
@@ -11,8 +13,8 @@ use aya_ebpf::{
         BPF_F_ADJ_ROOM_NO_CSUM_RESET, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
     },
     helpers::{
-        bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_pull_data,
-        bpf_skb_store_bytes,
+        bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes,
+        bpf_skb_pull_data, bpf_skb_store_bytes,
     },
     programs::TcContext,
 };
@@ -112,6 +114,19 @@ impl<'a> Packet<'a> {
         Ok(unsafe { &mut *(start as *mut H) })
     }
 
+    /// A copy of the header at an offset, wherever the frame holds it and without moving it; `None` where the frame
+    /// ends before it.
+    #[inline(always)]
+    pub fn copy<H: Header>(&self, offset: usize) -> Option<H> {
+        let mut header = MaybeUninit::<H>::uninit();
+        // SAFETY: the context is the one the program was called with, and `header` has room for `LEN` bytes.
+        let read = unsafe {
+            bpf_skb_load_bytes(self.skb().cast(), offset as u32, header.as_mut_ptr().cast(), H::LEN as u32)
+        };
+        // SAFETY: the helper has written all bytes where it succeeded, and `Header` allows any content.
+        if read == 0 { Some(unsafe { header.assume_init() }) } else { None }
+    }
+
     /// Makes the first `len` bytes readable; `Malformed` where the frame is shorter.
     #[inline(always)]
     pub fn pull(self, len: usize) -> Result<Self, DropReason> {
@@ -204,11 +219,32 @@ impl<'a> Packet<'a> {
         unsafe { (*self.skb()).gso_size as usize }
     }
 
+    /// The frame's mark.
+    #[inline(always)]
+    pub fn mark(&self) -> u32 {
+        // SAFETY: as in `gso_size`.
+        unsafe { (*self.skb()).mark }
+    }
+
+    /// Marks the frame, for programs that it meets later.
+    #[inline(always)]
+    pub fn set_mark(&mut self, mark: u32) {
+        // SAFETY: the context is writable here for as long as the program runs (`tc_cls_act_is_valid_access`).
+        unsafe { (*self.skb()).mark = mark }
+    }
+
     /// Interface index of the device the program is attached to.
     #[inline(always)]
     pub fn ifindex(&self) -> u32 {
         // SAFETY: as in `gso_size`.
         unsafe { (*self.skb()).ifindex }
+    }
+
+    /// Interface index of the device that the frame came in at (`skb_iif`); 0 where the host made it.
+    #[inline(always)]
+    pub fn ingress_ifindex(&self) -> u32 {
+        // SAFETY: as in `gso_size`.
+        unsafe { (*self.skb()).ingress_ifindex }
     }
 
     /// Whether a VLAN tag was taken off the frame into the socket buffer (`skb_vlan_untag`).

@@ -76,7 +76,7 @@ pub struct ProgramInfo {
     pub id: u32,
     /// The device it is attached to.
     pub device: Ifindex,
-    /// Where at the device: `tcx ingress`.
+    /// Where at the device: `tcx ingress` or `tcx egress`.
     pub hook: &'static str,
 }
 

@@ -115,8 +115,10 @@ pub struct Hook {
 pub enum Program {
     /// At the host side of an endpoint's veth.
     FromContainer,
-    /// At the underlay device.
+    /// At the underlay device, for what comes in.
     FromUnderlay,
+    /// At the underlay device, for what leaves.
+    ToUnderlay,
 }
 
 impl Program {
@@ -125,6 +127,15 @@ impl Program {
         match self {
             Self::FromContainer => "from_container",
             Self::FromUnderlay => "from_underlay",
+            Self::ToUnderlay => "to_underlay",
+        }
+    }
+
+    /// Where at a device the program is attached.
+    pub const fn hook(self) -> &'static str {
+        match self {
+            Self::FromContainer | Self::FromUnderlay => "tcx ingress",
+            Self::ToUnderlay => "tcx egress",
         }
     }
 }

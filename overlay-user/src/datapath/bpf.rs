@@ -231,7 +231,7 @@ impl Datapath for Bpf {
                 name: program.name().into(),
                 id,
                 device: ifindex,
-                hook: "tcx ingress",
+                hook: program.hook(),
             })
             .collect())
     }

@@ -53,7 +53,9 @@ impl State {
             vteps: vteps
                 .map(|vtep| (vtep, Vtep { next_hop: underlay.next_hops.get(&vtep).cloned() }))
                 .collect(),
-            hooks: [Hook { program: Program::FromUnderlay, ifindex: underlay.ifindex }].into(),
+            hooks: [Program::FromUnderlay, Program::ToUnderlay]
+                .map(|program| Hook { program, ifindex: underlay.ifindex })
+                .into(),
             ..Tables::default()
         }
     }

@@ -131,7 +131,8 @@ fn remote_endpoints_need_no_port() {
     assert_eq!(*encrypted, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: true });
     let node = tables.node.expect("a node");
     assert_eq!((node.vtep, node.udp_port, node.inner_mtu), (ip("10.88.0.1"), 4789, 1450));
-    assert_eq!(tables.hooks, [Hook { program: Program::FromUnderlay, ifindex: Ifindex(2) }].into());
+    let at_underlay = |program| Hook { program, ifindex: Ifindex(2) };
+    assert_eq!(tables.hooks, [Program::FromUnderlay, Program::ToUnderlay].map(at_underlay).into());
     assert!(tables.ports.is_empty());
 }
 

@@ -52,7 +52,7 @@ fn detach(host: &mut Host) {
 fn pins(host: &Host) -> Vec<PathBuf> {
     let entries = fs::read_dir(host.pin_dir.join("links")).expect("pins");
     let pins: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    assert_eq!(pins.len(), 2, "{pins:?}");
+    assert_eq!(pins.len(), 3, "{pins:?}");
     pins
 }
 
@@ -107,7 +107,7 @@ fn a_program_detached_behind_the_agents_back_is_attached_again() {
     }
     assert!(!container(&lab, "a").netns.ping(v4(2).into()), "detached");
     // The agent looks every five seconds.
-    crate::support::wait_for("the repair", Duration::from_secs(8), || repaired() >= 2);
+    crate::support::wait_for("the repair", Duration::from_secs(8), || repaired() >= 3);
     assert_connected(container(&lab, "a"), container(&lab, "b"));
     assert_eq!(host.status().expect("an answer")["state"], "healthy");
 }

@@ -13,6 +13,7 @@ mod guards;
 mod lifecycle;
 mod limits;
 mod malformed;
+mod masquerade;
 mod policy;
 mod refusals;
 mod refused_edits;

@@ -10,7 +10,7 @@ use overlay_common::{
 
 use crate::{
     frames::{EXPERIMENTAL, each_kind, eth, not_ip, read, udp, udp_v4, udp_v6, v4, v4_with, v6_with},
-    harness::{Hook, Kernel},
+    harness::{Hook, Kernel, Meta},
     scene::{
         DEVICE, EGRESS, LOCAL, NOBODY, OTHER_VNI, OUR_VTEP, OUTER_DST, OUTER_SRC, OWN, REMOTE, SECRET,
         UDP_PORT, UNRESOLVED, UNROUTED, VNI, VTEP, by, prefix,
@@ -191,7 +191,7 @@ fn what_the_kernel_refuses_to_encapsulate_is_counted_once() {
     let kernel = Kernel::scene();
     // A super-frame without a kind of segmentation, as only a test run has, cannot grow by a header.
     let frame = udp_v4(&OWN, &REMOTE);
-    let outcome = kernel.run_segments(Hook::FromContainer, &frame, 500);
+    let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size: 500, mark: 0 });
     let moved: Vec<_> = outcome.moved.into_iter().collect();
     let expected = crate::harness::Event::Drop(VNI, DropReason::KernelRefused.name());
     assert_eq!(moved, [(expected, 1)]);

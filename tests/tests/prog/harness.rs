@@ -16,6 +16,7 @@ use overlay_user::datapath::bpf::OBJECT;
 
 /// Size of `struct __sk_buff`, and offsets of what a test sets in it.
 const CONTEXT: usize = 192;
+const CONTEXT_MARK: usize = 8;
 const CONTEXT_GSO_SEGS: usize = 164;
 const CONTEXT_GSO_SIZE: usize = 176;
 /// Room for what comes out: the largest frame the kernel takes in, and an outer header.
@@ -26,15 +27,27 @@ const ROOM: usize = 8192;
 pub(crate) enum Hook {
     FromContainer,
     FromUnderlay,
+    ToUnderlay,
 }
 
 impl Hook {
+    pub(crate) const ALL: [Self; 3] = [Self::FromContainer, Self::FromUnderlay, Self::ToUnderlay];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::FromContainer => "from_container",
             Self::FromUnderlay => "from_underlay",
+            Self::ToUnderlay => "to_underlay",
         }
     }
+}
+
+/// What a frame's socket buffer says besides its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Payload bytes of each segment of a super-frame; 0 for none.
+    pub(crate) gso_size: u32,
+    pub(crate) mark: u32,
 }
 
 /// What a program said.
@@ -63,6 +76,8 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     /// The frame as the program left it.
     pub(crate) frame: Vec<u8>,
+    /// Its mark.
+    pub(crate) mark: u32,
     /// What it counted, and how often.
     pub(crate) moved: BTreeMap<Event, u64>,
 }
@@ -90,7 +105,7 @@ pub(crate) fn load(trace: u32) -> Ebpf {
         loader.map_max_entries(name, 1024);
     }
     let mut ebpf = loader.load(OBJECT).expect("the object loads: root is needed");
-    for hook in [Hook::FromContainer, Hook::FromUnderlay] {
+    for hook in Hook::ALL {
         let program: &mut SchedClassifier =
             ebpf.program_mut(hook.name()).expect("in the object").try_into().expect("a TC program");
         program.load().expect("the verifier accepts the program");
@@ -123,40 +138,43 @@ impl Kernel {
 
     /// Runs a program on a frame.
     pub(crate) fn run(&self, hook: Hook, frame: &[u8]) -> Outcome {
-        self.run_segments(hook, frame, 0)
+        self.run_with(hook, frame, Meta::default())
     }
 
-    /// Runs a program on a super-frame whose segments have this many payload bytes.
-    pub(crate) fn run_segments(&self, hook: Hook, frame: &[u8], gso_size: u32) -> Outcome {
+    /// Runs a program on a frame with this in its socket buffer.
+    pub(crate) fn run_with(&self, hook: Hook, frame: &[u8], mut meta: Meta) -> Outcome {
         let before = self.counted();
         let mut out = vec![0; ROOM];
-        let (verdict, len) = self.verdict(hook, frame, gso_size, &mut out);
+        let (verdict, len) = self.verdict(hook, frame, &mut meta, &mut out);
         out.truncate(len);
         let mut moved = self.counted();
         for (event, count) in before {
             *moved.get_mut(&event).expect("no counter is removed") -= count;
         }
         moved.retain(|_, count| *count > 0);
-        Outcome { verdict, frame: out, moved }
+        Outcome { verdict, frame: out, mark: meta.mark, moved }
     }
 
-    /// Runs a program on a frame; its verdict, and the length of what it left in `out`.
+    /// Runs a program on a frame; its verdict, and the length of what it left in `out`. `meta` becomes what it left.
     pub(crate) fn verdict(
         &self,
         hook: Hook,
         frame: &[u8],
-        gso_size: u32,
+        meta: &mut Meta,
         out: &mut [u8],
     ) -> (Verdict, usize) {
         let program: &SchedClassifier =
             self.ebpf.program(hook.name()).expect("in the object").try_into().expect("a TC program");
         let mut context = [0; CONTEXT];
-        context[CONTEXT_GSO_SIZE..][..4].copy_from_slice(&gso_size.to_ne_bytes());
-        context[CONTEXT_GSO_SEGS..][..4].copy_from_slice(&u32::from(gso_size > 0).to_ne_bytes());
+        context[CONTEXT_MARK..][..4].copy_from_slice(&meta.mark.to_ne_bytes());
+        context[CONTEXT_GSO_SIZE..][..4].copy_from_slice(&meta.gso_size.to_ne_bytes());
+        context[CONTEXT_GSO_SEGS..][..4].copy_from_slice(&u32::from(meta.gso_size > 0).to_ne_bytes());
+        let mut left = [0; CONTEXT];
         let options = TestRunOptions {
             data_in: Some(frame),
             data_out: Some(out),
-            ctx_in: (gso_size > 0).then_some(&context[..]),
+            ctx_in: Some(&context),
+            ctx_out: Some(&mut left),
             ..TestRunOptions::new()
         };
         let result = program.test_run(options).expect("the kernel runs the program");
@@ -166,6 +184,7 @@ impl Kernel {
             7 => Verdict::Redirect,
             other => panic!("{} answered {other}", hook.name()),
         };
+        meta.mark = u32::from_ne_bytes(left[CONTEXT_MARK..][..4].try_into().expect("4 bytes"));
         (verdict, result.data_size_out as usize)
     }
 

@@ -20,6 +20,7 @@ mod reasons;
 mod router;
 mod scene;
 mod size;
+mod to_underlay;
 mod underlay_deliver;
 mod underlay_member;
 mod underlay_outer;

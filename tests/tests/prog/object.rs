@@ -29,7 +29,7 @@ fn every_program_and_map_is_there_under_its_whole_name() {
     let ebpf = load(0);
     let mut programs: Vec<_> = ebpf.programs().map(|(name, _)| name).collect();
     programs.sort_unstable();
-    assert_eq!(programs, ["from_container", "from_underlay"]);
+    assert_eq!(programs, ["from_container", "from_underlay", "to_underlay"]);
     for name in MAPS {
         assert!(ebpf.map(name).is_some(), "no map {name}");
     }
@@ -45,7 +45,7 @@ fn the_tables_load_at_their_full_size() {
 
 #[test]
 fn the_kernel_knows_the_programs_by_name() {
-    for hook in [Hook::FromContainer, Hook::FromUnderlay] {
+    for hook in Hook::ALL {
         let info = info(0, hook);
         assert_eq!(info.name_as_str(), Some(hook.name()));
         assert_eq!(info.gpl_compatible(), Some(true));
@@ -60,7 +60,7 @@ fn the_kernel_knows_the_programs_by_name() {
 
 #[test]
 fn a_program_without_trace_contains_none_of_it() {
-    for hook in [Hook::FromContainer, Hook::FromUnderlay] {
+    for hook in Hook::ALL {
         let [off, rare, all] = [0, 1000, 1].map(|trace| info(trace, hook).size_translated().expect("known"));
         println!("{}: {off} bytes without trace, {rare} and {all} with", hook.name());
         // Three log records take hundreds of instructions of 8 bytes; a check at run time would leave them in.

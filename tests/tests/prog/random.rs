@@ -4,7 +4,7 @@ use etherparse::IpNumber;
 
 use crate::{
     frames::{each_kind, eth, extension, fix_checksum, icmpv6, shortest, v6, vxlan},
-    harness::{Event, Hook, Kernel, Verdict},
+    harness::{Event, Hook, Kernel, Meta, Verdict},
     nd::Message,
     scene::{LOCAL, NOBODY, OWN, REMOTE, SECRET, UNROUTED, VNI, VTEP},
 };
@@ -101,7 +101,7 @@ fn run(hook: Hook, seeds: &[Vec<u8>]) -> [u64; 3] {
     let mut out = vec![0; 8192];
     for _ in 0..FRAMES {
         let frame = mutate(&mut random, seeds);
-        let (verdict, len) = kernel.verdict(hook, &frame, 0, &mut out);
+        let (verdict, len) = kernel.verdict(hook, &frame, &mut Meta::default(), &mut out);
         verdicts[verdict as usize] += 1;
         if verdict == Verdict::Pass {
             assert_eq!(out[..len], frame, "a frame that is not ours was changed");

@@ -3,7 +3,7 @@
 use overlay_common::DropReason;
 
 /// The sources of these tests that run frames.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     include_str!("arp.rs"),
     include_str!("dhcp.rs"),
     include_str!("ecn.rs"),
@@ -14,6 +14,7 @@ const SOURCES: [&str; 14] = [
     include_str!("object.rs"),
     include_str!("router.rs"),
     include_str!("size.rs"),
+    include_str!("to_underlay.rs"),
     include_str!("underlay_deliver.rs"),
     include_str!("underlay_member.rs"),
     include_str!("underlay_outer.rs"),
@@ -48,6 +49,7 @@ fn names_do_not_change() {
         "no_port",
         "no_route",
         "kernel_refused",
+        "vxlan_from_container",
     ];
     // Later versions add to the end.
     assert_eq!(names[..expected.len()], expected);

@@ -6,7 +6,7 @@ use overlay_common::{Counter, DropReason};
 use crate::{
     frames,
     frames::{EXPERIMENTAL, eth, udp, udp_v4, udp_v6, v4, v6},
-    harness::{Event, Hook, Kernel},
+    harness::{Event, Hook, Kernel, Meta},
     scene::{INNER_MTU, LOCAL, OWN, REMOTE, VNI},
 };
 
@@ -55,7 +55,7 @@ fn of_a_super_frame_the_segments_count() {
     let kernel = Kernel::scene();
     let [frame, _, _] = of_length(3000);
     let reason_at = |gso_size| {
-        let outcome = kernel.run_segments(Hook::FromContainer, &frame, gso_size);
+        let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size, mark: 0 });
         outcome.moved.into_iter().collect::<Vec<_>>()
     };
     // With the smallest headers, 28 bytes. The one that fits comes as far as the kernel, which cannot grow the

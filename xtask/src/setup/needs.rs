@@ -30,6 +30,7 @@ const PACKAGES: &[(Group, &str, &[&str])] = &[
     (Group::Lab, "util-linux", &["nsenter", "chrt", "setpriv", "unshare"]),
     (Group::Test, "bpftool", &["bpftool"]),
     (Group::Test, "ethtool", &["ethtool"]),
+    (Group::Test, "nftables", &["nft"]),
     (Group::Test, "socat", &["socat"]),
     (Group::Test, "tcpdump", &["tcpdump"]),
     (Group::Test, "tshark", &["tshark"]),

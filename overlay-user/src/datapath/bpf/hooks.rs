@@ -27,7 +27,8 @@ use crate::{
 };
 
 /// The programs there are.
-pub(super) const PROGRAMS: [Program; 2] = [Program::FromContainer, Program::FromUnderlay];
+pub(super) const PROGRAMS: [Program; 3] =
+    [Program::FromContainer, Program::FromUnderlay, Program::ToUnderlay];
 
 /// Whether a pin is one of a program or a map, whose information would be taken for a link's.
 fn is_no_link(pin: &Path) -> bool {
@@ -135,5 +136,6 @@ pub(super) fn detach(pins: &Pins, hook: Hook) -> Result<(), DatapathError> {
 const fn side(program: Program) -> TcAttachType {
     match program {
         Program::FromContainer | Program::FromUnderlay => TcAttachType::Ingress,
+        Program::ToUnderlay => TcAttachType::Egress,
     }
 }

@@ -51,7 +51,7 @@ fn verify(loaded: &SchedClassifier, program: Program) -> Result<(), DatapathErro
     match program {
         // It would drop the frame, and count it.
         Program::FromContainer => return Ok(()),
-        Program::FromUnderlay => {}
+        Program::FromUnderlay | Program::ToUnderlay => {}
     }
     let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::default() };
     let result = loaded.test_run(options).map_err(|error| refused_by_kernel(&error))?;
