@@ -47,6 +47,8 @@ pub(super) struct Bindings {
     by_id: ById,
     /// Why the file is not what it should be, while it is not.
     fault: Option<String>,
+    /// Whether the file was of the version before, which made veths whose MAC address on the host was random.
+    former: bool,
 }
 
 impl Bindings {
@@ -54,14 +56,17 @@ impl Bindings {
     /// costs the names of namespaces, refusing to start would cost the network.
     pub(super) fn open(state_dir: &Path) -> Self {
         let path = state_dir.join("bindings.json");
-        let mut this = Self { path, by_id: BTreeMap::new(), fault: None };
+        let mut this = Self { path, by_id: BTreeMap::new(), fault: None, former: false };
         if let Err(error) = fs::create_dir_all(state_dir) {
             this.fault = Some(format!("cannot keep state in {}: {error}", state_dir.display()));
             return this;
         }
         match fs::read(&this.path) {
             Ok(text) => match read(&text) {
-                Some(by_id) => this.by_id = by_id,
+                Some((version, by_id)) => {
+                    this.by_id = by_id;
+                    this.former = version == FORMER;
+                }
                 None => this.set_aside(),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -97,6 +102,16 @@ impl Bindings {
     /// Why the file is not what it should be, while it is not.
     pub(super) fn fault(&self) -> Option<String> {
         self.fault.clone()
+    }
+
+    /// Whether the veths were made by the version before; the file is of this version from now on.
+    pub(super) fn take_former(&mut self) -> bool {
+        let former = std::mem::take(&mut self.former);
+        if former {
+            // The fault is kept where it fails.
+            let _told = self.write();
+        }
+        former
     }
 
     /// Tries again to write what could not be written.
@@ -148,15 +163,15 @@ impl Bindings {
     }
 }
 
-/// The bindings of a file's text; none where it is not one that an agent wrote.
-fn read(text: &[u8]) -> Option<ById> {
+/// The version and the bindings of a file's text; none where it is not one that an agent wrote.
+fn read(text: &[u8]) -> Option<(u32, ById)> {
     let document: Document = serde_json::from_slice(text).ok()?;
     let whole = match document.version {
         FORMER => true,
         VERSION => checksum(&document.bindings).ok()? == document.checksum,
         _ => false,
     };
-    whole.then_some(document.bindings)
+    whole.then_some((document.version, document.bindings))
 }
 
 fn checksum(bindings: &ById) -> io::Result<String> {
@@ -196,7 +211,7 @@ mod tests {
         let id: EndpointId = "blue.02420a010001".parse().expect("an id");
         Bindings::open(dir.path()).insert(id.clone(), binding()).expect("written");
         let text = fs::read(dir.path().join("bindings.json")).expect("read");
-        assert!(read(&text).is_some_and(|found| found.contains_key(&id)), "the control");
+        assert!(read(&text).is_some_and(|(_, found)| found.contains_key(&id)), "the control");
         for length in 0..text.len() {
             assert_eq!(read(&text[..length]), None, "{length} bytes");
         }
@@ -204,7 +219,10 @@ mod tests {
             let mut altered = text.clone();
             altered[place] ^= 1;
             // What is left of the meaning is what counts: a tab for a line feed changes nothing.
-            assert!(read(&altered).is_none_or(|found| found.get(&id) == Some(&binding())), "byte {place}");
+            assert!(
+                read(&altered).is_none_or(|(_, found)| found.get(&id) == Some(&binding())),
+                "byte {place}"
+            );
         }
     }
 
@@ -226,7 +244,7 @@ mod tests {
     #[test]
     fn the_former_format_is_read() {
         let text = r#"{"version":1,"bindings":{"blue.02420a010001":{"netns":"/run/netns/a","ifname":"eth0","host_ifname":"ovabc"}}}"#;
-        assert_eq!(read(text.as_bytes()).map(|found| found.len()), Some(1));
+        assert_eq!(read(text.as_bytes()).map(|(version, found)| (version, found.len())), Some((1, 1)));
         assert_eq!(read(text.replace(":1,", ":3,").as_bytes()), None, "a later one is not");
     }
 
