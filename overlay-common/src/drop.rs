@@ -58,6 +58,7 @@ drop_reasons! {
     NoRoute = 22, "no_route", "a VTEP that the underlay has no route or next hop to";
     KernelRefused = 23, "kernel_refused", "a kernel helper refused to change or redirect the frame";
     VxlanFromContainer = 24, "vxlan_from_container", "VXLAN of one of our networks, leaving the host, that the programs did not make";
+    Unguarded = 25, "unguarded", "a frame of a container whose guard, `from_container`, is not at its port";
 }
 
 impl DropReason {

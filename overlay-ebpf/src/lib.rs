@@ -23,7 +23,9 @@ use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
     programs::TcContext,
 };
-use overlay_common::DropReason;
+use overlay_common::{DropReason, map::Port};
+
+use crate::packet::Packet;
 
 /// What becomes of a frame that is not dropped.
 #[must_use]
@@ -52,6 +54,16 @@ impl Drop {
 #[inline(always)]
 pub fn from_container(ctx: &TcContext) -> i32 {
     finish(ctx, from_container::run(ctx))
+}
+
+/// A frame from a container that `from_container` did not take, because it was detached: behind it on the same hook.
+///
+/// The host's stack would drop most of them, but it takes a datagram from 0.0.0.0 to 255.255.255.255 from any device
+/// (`ip_route_input_slow`).
+#[inline(always)]
+pub fn unguarded(ctx: &TcContext) -> i32 {
+    let vni = maps::port(Packet::new(ctx).ifindex()).map_or(0, Port::vni);
+    finish(ctx, Err(Drop { vni, reason: DropReason::Unguarded }))
 }
 
 /// A frame from the underlay: TC ingress of the underlay device.

@@ -9,6 +9,12 @@ fn from_container(ctx: TcContext) -> i32 {
     overlay_ebpf::from_container(&ctx)
 }
 
+/// Hook: TC ingress of the host side of an endpoint's veth, after `from_container`.
+#[classifier]
+fn unguarded(ctx: TcContext) -> i32 {
+    overlay_ebpf::unguarded(&ctx)
+}
+
 /// Hook: TC ingress of the underlay device.
 #[classifier]
 fn from_underlay(ctx: TcContext) -> i32 {

@@ -115,6 +115,8 @@ pub struct Hook {
 pub enum Program {
     /// At the host side of an endpoint's veth.
     FromContainer,
+    /// Behind `FromContainer`, for what that does not take while it is detached.
+    Unguarded,
     /// At the underlay device, for what comes in.
     FromUnderlay,
     /// At the underlay device, for what leaves.
@@ -126,6 +128,7 @@ impl Program {
     pub const fn name(self) -> &'static str {
         match self {
             Self::FromContainer => "from_container",
+            Self::Unguarded => "unguarded",
             Self::FromUnderlay => "from_underlay",
             Self::ToUnderlay => "to_underlay",
         }
@@ -134,7 +137,7 @@ impl Program {
     /// Where at a device the program is attached.
     pub const fn hook(self) -> &'static str {
         match self {
-            Self::FromContainer | Self::FromUnderlay => "tcx ingress",
+            Self::FromContainer | Self::Unguarded | Self::FromUnderlay => "tcx ingress",
             Self::ToUnderlay => "tcx egress",
         }
     }

@@ -115,7 +115,7 @@ fn closed(tables: &Tables) -> bool {
         && tables.ports.values().all(|port| net(&port.vni))
         && tables.hooks.iter().all(|hook| match hook.program {
             Program::FromContainer => tables.ports.contains_key(&hook.ifindex),
-            Program::FromUnderlay | Program::ToUnderlay => true,
+            Program::Unguarded | Program::FromUnderlay | Program::ToUnderlay => true,
         })
 }
 

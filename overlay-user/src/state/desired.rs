@@ -84,6 +84,7 @@ impl Tables {
             allow_dhcp_server: endpoint.allow_dhcp_server,
         };
         self.ports.insert(ifindex, port);
-        self.hooks.insert(Hook { program: Program::FromContainer, ifindex });
+        self.hooks
+            .extend([Program::FromContainer, Program::Unguarded].map(|program| Hook { program, ifindex }));
     }
 }

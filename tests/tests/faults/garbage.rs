@@ -141,7 +141,7 @@ fn assert_survives(name: &str, fault: &str, path: &str, made: impl FnOnce(&Host,
     assert_healthy(&lab);
     assert_eq!(host_programs(&lab.hosts[0]).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
     assert_connected(container(&lab, "a"), container(&lab, "b"));
-    assert_eq!(programs(&lab).len(), 2);
+    assert_eq!(programs(&lab).len(), 2, "hosts that answer");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn detach(host: &mut Host) {
 fn pins(host: &Host) -> Vec<PathBuf> {
     let entries = fs::read_dir(host.pin_dir.join("links")).expect("pins");
     let pins: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    assert_eq!(pins.len(), 3, "{pins:?}");
+    assert_eq!(pins.len(), 4, "{pins:?}");
     pins
 }
 
@@ -97,6 +97,38 @@ fn with_every_program_detached_nothing_leaves_a_container() {
 }
 
 #[test]
+fn with_the_guard_detached_the_host_hears_nothing_at_all() {
+    let mut lab = pair("unguarded");
+    let listening = |ip: Ipv4Addr, port: u16| {
+        let socket =
+            lab.hosts[0].netns.enter(|| UdpSocket::bind((ip, port))).expect("inside").expect("bound");
+        socket.set_read_timeout(Some(Duration::from_millis(300))).expect("set");
+        socket
+    };
+    // What the host's stack takes from any device: as a client of DHCP asks before it has an address.
+    let asking = udp4((mac(1), BROADCAST), Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, PORT);
+    let socket = listening(Ipv4Addr::UNSPECIFIED, PORT);
+    lab.hosts[0].kill_agent().expect("killed");
+    let guard = |program: &str| {
+        pins(&lab.hosts[0]).into_iter().find(|pin| pin.to_string_lossy().contains(program)).expect("pinned")
+    };
+    let (from_container, unguarded) = (guard("/from_container@"), guard("/unguarded@"));
+    fs::remove_file(&from_container).expect("detached");
+    container(&lab, "a").netns.inject("eth0", std::slice::from_ref(&asking)).expect("sent");
+    assert!(socket.recv(&mut [0; 64]).is_err(), "nothing comes by without the guard");
+    // The control: without what stands behind the guard it would.
+    fs::remove_file(&unguarded).expect("detached");
+    container(&lab, "a").netns.inject("eth0", std::slice::from_ref(&asking)).expect("sent");
+    socket.recv(&mut [0; 64]).expect("the control");
+    lab.hosts[0].start_agent().expect("started again");
+    assert_connected(container(&lab, "a"), container(&lab, "b"));
+    let rows = lab.hosts[0].ask(&["drops"]).expect("drops");
+    let rows = rows.as_array().expect("a list");
+    let counted = rows.iter().find(|row| row["reason"] == "unguarded" && row["network"] == "blue");
+    assert!(counted.is_some_and(|row| row["count"].as_u64() >= Some(1)), "{rows:?}");
+}
+
+#[test]
 fn a_program_detached_behind_the_agents_back_is_attached_again() {
     let lab = pair("heals");
     let host = &lab.hosts[0];
@@ -107,7 +139,7 @@ fn a_program_detached_behind_the_agents_back_is_attached_again() {
     }
     assert!(!container(&lab, "a").netns.ping(v4(2).into()), "detached");
     // The agent looks every five seconds.
-    crate::support::wait_for("the repair", Duration::from_secs(8), || repaired() >= 3);
+    crate::support::wait_for("the repair", Duration::from_secs(8), || repaired() >= 4);
     assert_connected(container(&lab, "a"), container(&lab, "b"));
     assert_eq!(host.status().expect("an answer")["state"], "healthy");
 }

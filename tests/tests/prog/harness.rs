@@ -26,16 +26,19 @@ const ROOM: usize = 8192;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
     FromContainer,
+    Unguarded,
     FromUnderlay,
     ToUnderlay,
 }
 
 impl Hook {
-    pub(crate) const ALL: [Self; 3] = [Self::FromContainer, Self::FromUnderlay, Self::ToUnderlay];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::FromContainer, Self::Unguarded, Self::FromUnderlay, Self::ToUnderlay];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::FromContainer => "from_container",
+            Self::Unguarded => "unguarded",
             Self::FromUnderlay => "from_underlay",
             Self::ToUnderlay => "to_underlay",
         }

@@ -25,3 +25,4 @@ mod underlay_deliver;
 mod underlay_member;
 mod underlay_outer;
 mod underlay_pass;
+mod unguarded;

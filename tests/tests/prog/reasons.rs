@@ -3,7 +3,7 @@
 use overlay_common::DropReason;
 
 /// The sources of these tests that run frames.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     include_str!("arp.rs"),
     include_str!("dhcp.rs"),
     include_str!("ecn.rs"),
@@ -19,6 +19,7 @@ const SOURCES: [&str; 15] = [
     include_str!("underlay_member.rs"),
     include_str!("underlay_outer.rs"),
     include_str!("underlay_pass.rs"),
+    include_str!("unguarded.rs"),
 ];
 
 #[test]
@@ -50,6 +51,7 @@ fn names_do_not_change() {
         "no_route",
         "kernel_refused",
         "vxlan_from_container",
+        "unguarded",
     ];
     // Later versions add to the end.
     assert_eq!(names[..expected.len()], expected);

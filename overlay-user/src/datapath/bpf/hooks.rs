@@ -27,8 +27,8 @@ use crate::{
 };
 
 /// The programs there are.
-pub(super) const PROGRAMS: [Program; 3] =
-    [Program::FromContainer, Program::FromUnderlay, Program::ToUnderlay];
+pub(super) const PROGRAMS: [Program; 4] =
+    [Program::FromContainer, Program::Unguarded, Program::FromUnderlay, Program::ToUnderlay];
 
 /// Whether a pin is one of a program or a map, whose information would be taken for a link's.
 fn is_no_link(pin: &Path) -> bool {
@@ -106,7 +106,10 @@ pub(super) fn attach_pinned(pins: &Pins, progs: &Path, hook: Hook) -> Result<(),
         // A link whose device was deleted cannot be updated (ENOLINK): a new one takes its place.
         fs::remove_file(&path).map_err(failed("use the pinned links"))?;
     }
-    let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+    // `unguarded` takes what reaches it, so its guard stands before it, also when it comes back later.
+    let order =
+        if hook.program == Program::FromContainer { LinkOrder::first() } else { LinkOrder::default() };
+    let options = TcAttachOptions::TcxOrder(order);
     let refused = |error: ProgramError| {
         // A program is at a device once: it is there by a link that is not pinned where ours are.
         let there = matches!(&error, ProgramError::SyscallError(call) if call.io_error.kind() == io::ErrorKind::AlreadyExists);
@@ -135,7 +138,7 @@ pub(super) fn detach(pins: &Pins, hook: Hook) -> Result<(), DatapathError> {
 /// The side of a device that a program is attached to.
 const fn side(program: Program) -> TcAttachType {
     match program {
-        Program::FromContainer | Program::FromUnderlay => TcAttachType::Ingress,
+        Program::FromContainer | Program::Unguarded | Program::FromUnderlay => TcAttachType::Ingress,
         Program::ToUnderlay => TcAttachType::Egress,
     }
 }
