@@ -1,14 +1,19 @@
 //! Encapsulation: pushes the outer header and sends the frame to its VTEP.
+//!
+//! The kernel's neighbour table supplies the next hop's MAC address, so that none can outlive an agent. It does so
+//! for buffers that the kernel takes for IP. A frame that is not IP goes back to the device it came from: there the
+//! kernel reads its type anew (`eth_type_trans`), now that of the outer header, and `from_container`, which knows it
+//! by its mark, sends it on.
 
 use overlay_common::{
-    Counter, DropReason, entropy,
+    Counter, DropReason, Ip16, MacAddr, entropy,
     header::{Eth, Header},
     mark,
-    vxlan::{OVERHEAD_V4, OuterV4, Vtep},
+    vxlan::{self, OVERHEAD_V4, OuterV4},
 };
 
 use crate::{
-    Verdict, helpers,
+    Drop, Verdict, helpers,
     inner::Flow,
     maps,
     packet::{ETH, Family, Packet},
@@ -29,7 +34,7 @@ pub(crate) fn send(
     flow: &Flow,
 ) -> Result<Verdict, DropReason> {
     let len = pkt.len();
-    check_size(&pkt, len)?;
+    check_size(&pkt, len, flow.family)?;
     let vtep = maps::vtep(place)?;
     if !vtep.is_routed() {
         return Err(DropReason::NoRoute);
@@ -44,25 +49,45 @@ pub(crate) fn send(
             helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())?
         }
         Family::Other => {
-            if vtep.flags & Vtep::NEXT_HOP_MAC == 0 {
-                return Err(DropReason::NoRoute);
-            }
             let mut pkt = pkt.grow_other()?;
-            *pkt.at_mut::<OuterV4>(0)? = outer;
+            // No station's address: nobody's stack takes the frame in, should no program be there to meet it again.
+            let eth = Eth { dst: MacAddr::ZERO, ..outer.eth };
+            *pkt.at_mut::<OuterV4>(0)? = OuterV4 { eth, ..outer };
             pkt.set_mark(mark::to_vtep(place));
-            helpers::redirect(pkt, vtep.ifindex)?
+            let port = pkt.ifindex();
+            return helpers::redirect_ingress(pkt, port);
         }
     };
     maps::count(Counter::ToUnderlay);
     Ok(verdict)
 }
 
+/// Sends a frame that came back with its outer header to the VTEP at a place of `VTEPS`.
+#[inline(always)]
+pub(crate) fn resend(pkt: Packet<'_>, place: u32) -> Result<Verdict, Drop> {
+    let pkt = pkt.pull(OuterV4::LEN).map_err(Drop::outside)?;
+    let outer = *pkt.at::<OuterV4>(0).map_err(Drop::outside)?;
+    let vni = vxlan::vni_of(&outer.vxlan);
+    let sent = maps::vtep(place).and_then(|vtep| {
+        // The place may have been given to another VTEP meanwhile.
+        if !vtep.is_routed() || vtep.addr != Ip16::v4(outer.ip.dst_addr) {
+            return Err(DropReason::NoRoute);
+        }
+        helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())
+    });
+    let verdict = sent.map_err(|reason| Drop { vni, reason })?;
+    maps::count(Counter::ToUnderlay);
+    Ok(verdict)
+}
+
 /// Refuses what the underlay cannot carry. Segments of a super-frame count, not the super-frame.
 #[inline(always)]
-fn check_size(pkt: &Packet<'_>, len: usize) -> Result<(), DropReason> {
+fn check_size(pkt: &Packet<'_>, len: usize, family: Family) -> Result<(), DropReason> {
     let mtu = usize::from(maps::config()?.inner_mtu);
     let ip_len = match pkt.gso_size() {
         0 => len - ETH.min(len),
+        // Nothing in the kernel cuts it up once it has an outer header.
+        _ if family == Family::Other => return Err(DropReason::TooBig),
         segment => segment + MIN_HEADERS,
     };
     if ip_len > mtu || len > MAX_INNER { Err(DropReason::TooBig) } else { Ok(()) }

@@ -5,6 +5,7 @@ use overlay_common::{
     Counter, DropReason, Ip16,
     header::{Eth, ethertype, protocol},
     map::{Fdb, Port},
+    mark,
 };
 
 use crate::{
@@ -31,6 +32,10 @@ const DHCP_V6: Dhcp = Dhcp { server: 547_u16.to_be_bytes(), client: 546_u16.to_b
 #[inline(always)]
 pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
     let pkt = Packet::new(ctx);
+    // No container's: its mark is cleared on the way here (`skb_scrub_packet`).
+    if let Some(place) = mark::vtep(pkt.mark()) {
+        return encap::resend(pkt, place);
+    }
     let port = maps::port(pkt.ifindex()).map_err(Drop::outside)?;
     frame(pkt, port).map_err(|reason| Drop { vni: port.vni(), reason })
 }

@@ -8,6 +8,8 @@ use overlay_common::DropReason;
 
 use crate::{Verdict, packet::Packet};
 
+/// `BPF_F_INGRESS`.
+const INGRESS: u64 = 1;
 /// `AF_INET`.
 const AF_INET: u32 = 2;
 
@@ -16,6 +18,13 @@ const AF_INET: u32 = 2;
 pub(crate) fn redirect(_pkt: Packet<'_>, ifindex: u32) -> Result<Verdict, DropReason> {
     // SAFETY: the helper takes numbers only.
     accepted(unsafe { bpf_redirect(ifindex, 0) })
+}
+
+/// Into a device, as if the frame had come in there.
+#[inline(always)]
+pub(crate) fn redirect_ingress(_pkt: Packet<'_>, ifindex: u32) -> Result<Verdict, DropReason> {
+    // SAFETY: the helper takes numbers only.
+    accepted(unsafe { bpf_redirect(ifindex, INGRESS) })
 }
 
 /// Into the namespace of a veth's other end, without its receive queue.

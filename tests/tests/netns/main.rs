@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod malformed;
 mod masquerade;
+mod next_hop;
 mod policy;
 mod refusals;
 mod refused_edits;

@@ -5,12 +5,14 @@ use std::net::Ipv4Addr;
 use etherparse::IpNumber;
 use overlay_common::{
     Counter, DropReason, MacAddr, Vni,
-    map::{Fdb, Port},
+    map::{Fdb, MAX_VTEPS, Port},
+    mark::to_vtep,
+    vxlan::Vtep,
 };
 
 use crate::{
-    frames::{EXPERIMENTAL, each_kind, eth, not_ip, read, udp, udp_v4, udp_v6, v4, v4_with, v6_with},
-    harness::{Hook, Kernel, Meta},
+    frames::{EXPERIMENTAL, each_kind, eth, not_ip, read, udp, udp_v4, v4, v4_with, v6_with},
+    harness::{Event, Hook, Kernel, Meta, Verdict},
     scene::{
         DEVICE, EGRESS, LOCAL, NOBODY, OTHER_VNI, OUR_VTEP, OUTER_DST, OUTER_SRC, OWN, REMOTE, SECRET,
         UDP_PORT, UNRESOLVED, UNROUTED, VNI, VTEP, by, prefix,
@@ -22,7 +24,10 @@ fn a_frame_of_each_kind_is_encapsulated_whole() {
     let kernel = Kernel::scene();
     for frame in each_kind(&OWN, &REMOTE) {
         let outer = read(&kernel.sends(&frame));
-        assert_eq!(outer.eth.destination, OUTER_DST.octets());
+        // The kernel's neighbour table supplies it. What is not IP comes back to the device meanwhile, and must not
+        // be taken for a frame to its own address.
+        let to = if frame[12..14] == EXPERIMENTAL.to_be_bytes() { MacAddr::ZERO } else { OUTER_DST };
+        assert_eq!(outer.eth.destination, to.octets());
         assert_eq!(outer.eth.source, OUTER_SRC.octets());
         assert_eq!(outer.eth.ether_type.0, 0x0800);
         let ip = &outer.ip;
@@ -142,14 +147,37 @@ fn a_vtep_without_a_route_is_no_route() {
 }
 
 #[test]
-fn without_the_next_hops_mac_address_only_ip_is_sent() {
+fn the_next_hops_mac_address_is_not_needed() {
     let kernel = Kernel::scene();
-    // The kernel's neighbour table supplies the MAC address, for IP only.
-    for frame in [udp_v4(&OWN, &UNRESOLVED), udp_v6(&OWN, &UNRESOLVED)] {
+    // The kernel's neighbour table supplies it.
+    for frame in each_kind(&OWN, &UNRESOLVED) {
         assert_eq!(read(&kernel.sends(&frame)).inner, frame);
     }
-    kernel.refuses(&not_ip(&OWN, &UNRESOLVED), DropReason::NoRoute);
-    kernel.sends(&not_ip(&OWN, &REMOTE));
+}
+
+#[test]
+fn a_frame_that_comes_back_goes_where_its_outer_header_says() {
+    let mut kernel = Kernel::scene();
+    let back = kernel.run(Hook::FromContainer, &not_ip(&OWN, &REMOTE));
+    let again = |kernel: &Kernel, mark| {
+        let outcome = kernel.run_with(Hook::FromContainer, &back.frame, Meta { gso_size: 0, mark });
+        (outcome.verdict, outcome.moved.into_keys().collect::<Vec<_>>())
+    };
+    let sent = (Verdict::Redirect, vec![Event::Count(Counter::ToUnderlay.name())]);
+    let dropped = |reason: DropReason| (Verdict::Drop, vec![Event::Drop(VNI, reason.name())]);
+    assert_eq!(again(&kernel, back.mark), sent);
+    // The place of another VTEP, of one without a route, of none.
+    for place in [1, 2, 3, MAX_VTEPS - 1] {
+        assert_eq!(again(&kernel, to_vtep(place)), dropped(DropReason::NoRoute), "place {place}");
+    }
+    // Its VTEP has lost its route, or is gone.
+    let route = Vtep::v4(OUR_VTEP, VTEP, UDP_PORT, None);
+    for vtep in [route, Vtep::EMPTY] {
+        kernel.vteps.set(0, vtep, 0).expect("VTEPS");
+        assert_eq!(again(&kernel, back.mark), dropped(DropReason::NoRoute));
+    }
+    // Without the mark it is a frame of the container, and not from its MAC address.
+    assert_eq!(again(&kernel, 0), dropped(DropReason::SpoofedMac));
 }
 
 #[test]
@@ -193,7 +221,7 @@ fn what_the_kernel_refuses_to_encapsulate_is_counted_once() {
     let frame = udp_v4(&OWN, &REMOTE);
     let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size: 500, mark: 0 });
     let moved: Vec<_> = outcome.moved.into_iter().collect();
-    let expected = crate::harness::Event::Drop(VNI, DropReason::KernelRefused.name());
+    let expected = Event::Drop(VNI, DropReason::KernelRefused.name());
     assert_eq!(moved, [(expected, 1)]);
     kernel.sends(&frame);
 }

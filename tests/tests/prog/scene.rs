@@ -3,7 +3,10 @@
 //! The port under test is the loopback device: the kernel runs a program as if the frame had come in there, so its
 //! interface index is 1 and the underlay device's MAC address is zero.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use overlay_common::{
     Counter, DropReason, MacAddr, Vni,
@@ -11,7 +14,7 @@ use overlay_common::{
     vxlan::{Route, Vtep},
 };
 
-use crate::harness::{Hook, Kernel};
+use crate::harness::{Event, Hook, Kernel, Meta, Verdict};
 
 /// The network.
 pub(crate) const VNI: u32 = 42;
@@ -168,7 +171,17 @@ impl Kernel {
     /// Asserts that a container's frame goes to a VTEP; the encapsulated frame.
     #[track_caller]
     pub(crate) fn sends(&self, frame: &[u8]) -> Vec<u8> {
-        self.redirects(Hook::FromContainer, frame, Counter::ToUnderlay)
+        let back = self.run(Hook::FromContainer, frame);
+        if !back.moved.is_empty() {
+            return self.redirects(Hook::FromContainer, frame, Counter::ToUnderlay);
+        }
+        // One that is not IP comes back to the device, with its outer header, and goes from there as it is.
+        assert_eq!(back.verdict, Verdict::Redirect, "frame {frame:02x?}");
+        let sent = self.run_with(Hook::FromContainer, &back.frame, Meta { gso_size: 0, mark: back.mark });
+        let expected = BTreeMap::from([(Event::Count(Counter::ToUnderlay.name()), 1)]);
+        assert_eq!((sent.verdict, sent.moved), (Verdict::Redirect, expected), "frame {frame:02x?}");
+        assert_eq!((sent.frame.as_slice(), sent.mark), (back.frame.as_slice(), back.mark));
+        sent.frame
     }
 
     /// Asserts that a frame of the underlay is dropped and counted under this VNI and reason.

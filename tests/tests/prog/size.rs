@@ -5,7 +5,7 @@ use overlay_common::{Counter, DropReason};
 
 use crate::{
     frames,
-    frames::{EXPERIMENTAL, eth, udp, udp_v4, udp_v6, v4, v6},
+    frames::{EXPERIMENTAL, eth, not_ip, udp, udp_v4, udp_v6, v4, v6},
     harness::{Event, Hook, Kernel, Meta},
     scene::{INNER_MTU, LOCAL, OWN, REMOTE, VNI},
 };
@@ -63,6 +63,12 @@ fn of_a_super_frame_the_segments_count() {
     let limit = u32::from(INNER_MTU) - 28;
     assert_eq!(reason_at(limit), [(Event::Drop(VNI, DropReason::KernelRefused.name()), 1)]);
     assert_eq!(reason_at(limit + 1), [(Event::Drop(VNI, DropReason::TooBig.name()), 1)]);
+    // One that is not IP would never be cut up.
+    let meta = Meta { gso_size: 10, mark: 0 };
+    let outcome = kernel.run_with(Hook::FromContainer, &not_ip(&OWN, &REMOTE), meta);
+    let moved: Vec<_> = outcome.moved.into_iter().collect();
+    assert_eq!(moved, [(Event::Drop(VNI, DropReason::TooBig.name()), 1)]);
+    kernel.sends(&not_ip(&OWN, &REMOTE));
 }
 
 #[test]
