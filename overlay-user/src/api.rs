@@ -1,5 +1,6 @@
 //! HTTP and JSON on a Unix socket: how the command line, and whoever else may, talks to the agent.
 
+pub mod access;
 pub mod client;
 pub mod fds;
 mod fdstream;

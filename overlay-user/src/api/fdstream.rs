@@ -1,6 +1,6 @@
 //! `FdStream`: a Unix connection that keeps the descriptors which come with its bytes, and does not live forever.
 
-use super::fds::recv_with_fds;
+use super::{access::Caller, fds::recv_with_fds};
 use std::{
     future::Future as _,
     io,
@@ -31,23 +31,36 @@ impl ReceivedFds {
     }
 }
 
+/// What a handler may know of the connection that its request came over.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    pub(super) caller: Caller,
+    pub(super) fds: ReceivedFds,
+}
+
 /// A connection of a client.
 pub(super) struct FdStream {
     stream: UnixStream,
-    fds: ReceivedFds,
+    connection: Connection,
     /// When it fires, the connection ends: a stuck client must not keep its place.
     expiry: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl FdStream {
-    pub(super) fn new(stream: UnixStream, lifetime: Duration, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        stream: UnixStream,
+        caller: Caller,
+        lifetime: Duration,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let expiry = Box::pin(tokio::time::sleep(lifetime));
-        Self { stream, fds: ReceivedFds::default(), expiry, _place: place }
+        let connection = Connection { caller, fds: ReceivedFds::default() };
+        Self { stream, connection, expiry, _place: place }
     }
 
-    pub(super) fn fds(&self) -> ReceivedFds {
-        self.fds.clone()
+    pub(super) fn connection(&self) -> Connection {
+        self.connection.clone()
     }
 
     fn check_expiry(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -65,7 +78,7 @@ impl AsyncRead for FdStream {
         loop {
             ready!(this.stream.poll_read_ready(cx))?;
             let received = this.stream.try_io(Interest::READABLE, || {
-                let mut fds = this.fds.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut fds = this.connection.fds.0.lock().unwrap_or_else(PoisonError::into_inner);
                 recv_with_fds(this.stream.as_fd(), buf.initialize_unfilled(), &mut fds, MAX_FDS)
             });
             match received {
