@@ -5,6 +5,7 @@ pub mod client;
 pub mod fds;
 mod fdstream;
 mod handlers;
+mod places;
 pub mod server;
 pub mod socket;
 pub mod types;

@@ -108,6 +108,7 @@ pub(super) async fn guard(
         }
         tracing::info!(uid, pid, %verb, path, "an administrator asks");
     }
+    let _busy = connection.busy.hold();
     next.run(request).await
 }
 

@@ -4,6 +4,7 @@ use super::{
     access::{Admins, Caller},
     fdstream::{Connection, FdStream},
     handlers,
+    places::Places,
     socket::ApiSocket,
     types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Status, Table},
 };
@@ -13,10 +14,9 @@ use axum::{
     http::Method,
     serve::{IncomingStream, Listener},
 };
-use std::{future::Future, io, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use std::{future::Future, io, time::Duration};
 
-/// How many clients are served at once; others wait.
+/// How many clients are served at once; who comes then gets the place of one that asks nothing.
 const MAX_CONNECTIONS: usize = 256;
 
 /// How long a connection may live: longer than any request takes.
@@ -125,7 +125,8 @@ pub(super) async fn serve_with<C: Control>(
     shutdown: impl Future<Output = ()> + Send + 'static,
     lifetime: Duration,
 ) -> io::Result<()> {
-    let listener = FdListener { socket, lifetime, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
+    let listener =
+        FdListener { socket, lifetime, admins: admins.clone(), places: Places::new(MAX_CONNECTIONS) };
     let service = handlers::router(control, admins).into_make_service_with_connect_info::<Connection>();
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
@@ -147,7 +148,8 @@ pub(super) async fn serve_with<C: Control>(
 struct FdListener {
     socket: ApiSocket,
     lifetime: Duration,
-    places: Arc<Semaphore>,
+    admins: Admins,
+    places: Places,
 }
 
 impl Listener for FdListener {
@@ -156,13 +158,12 @@ impl Listener for FdListener {
 
     async fn accept(&mut self) -> (FdStream, ()) {
         loop {
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                // Never: the semaphore is not closed.
-                return std::future::pending().await;
-            };
             let accepted = self.socket.listener.accept().await;
             match accepted.and_then(|(stream, _)| Ok((Caller::of(&stream)?, stream))) {
-                Ok((caller, stream)) => return (FdStream::new(stream, caller, self.lifetime, place), ()),
+                Ok((caller, stream)) => {
+                    let place = self.places.take(self.admins.allow(caller)).await;
+                    return (FdStream::new(stream, caller, self.lifetime, place), ());
+                }
                 Err(error) => {
                     // Out of descriptors or memory: connections that end give some back.
                     tracing::warn!(%error, "cannot accept a connection");

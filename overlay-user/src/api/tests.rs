@@ -1,6 +1,7 @@
 //! The client against the server, over a real socket, with a fake behind it.
 
 mod access;
+mod crowd;
 
 use super::{
     access::Admins,
