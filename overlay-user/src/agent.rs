@@ -26,7 +26,7 @@ use tokio::{
 
 use self::core::Agent;
 use crate::{
-    api::{server, socket::ApiSocket},
+    api::{access::Admins, server, socket::ApiSocket},
     cli::Paths,
     config::Config,
     datapath::bpf::OpenOptions,
@@ -52,6 +52,7 @@ pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
 async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     let stop = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     preflight::check(&paths.pin_dir)?;
+    let admins = Admins::resolve(&config.api.admins)?;
     // Before anything is changed: a second agent must not touch what the first installed.
     let socket = ApiSocket::bind(&paths.run_dir, config.api.group.as_deref())?;
     // Before anything is read: no change may fall between.
@@ -67,10 +68,11 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     agent.start(source.next().await).await?;
     let agent = Arc::new(Mutex::new(agent));
     let (done, stopped) = tokio::sync::oneshot::channel::<()>();
-    let api = tokio::spawn(server::serve(socket, control::Handle::new(Arc::clone(&agent)), async move {
-        // The sender is dropped when the loop ends: the same.
-        let _ended = stopped.await;
-    }));
+    let api =
+        tokio::spawn(server::serve(socket, control::Handle::new(Arc::clone(&agent)), admins, async move {
+            // The sender is dropped when the loop ends: the same.
+            let _ended = stopped.await;
+        }));
     tracing::info!(node = config.node.name, "running");
     run_loop(&agent, source, watch, stop).await;
     drop(done);

@@ -1,9 +1,11 @@
 //! HTTP and JSON on a Unix socket: how the command line, and whoever else may, talks to the agent.
 
+pub mod access;
 pub mod client;
 pub mod fds;
 mod fdstream;
 mod handlers;
+mod places;
 pub mod server;
 pub mod socket;
 pub mod types;

@@ -12,8 +12,11 @@ use crate::{
     words::{quoted, suggestion},
 };
 
+mod api;
 #[cfg(test)]
 mod tests;
+
+pub use api::ApiSection;
 
 /// The largest overlay.toml.
 const LIMIT: u64 = 1 << 20;
@@ -78,13 +81,6 @@ pub struct FileSection {
     pub path: PathBuf,
 }
 
-/// The API on the Unix socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiSection {
-    /// The group that may use the socket, by name or number; without one, that of the agent.
-    pub group: Option<String>,
-}
-
 /// Sampled traces of the programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceSection {
@@ -142,7 +138,7 @@ impl Config {
             node: read_node(&root, host_name)?,
             vxlan: VxlanSection { port: read_port(&root)? },
             cluster: read_cluster(&root)?,
-            api: ApiSection { group: read_group(&root)? },
+            api: api::read(&root)?,
             trace: TraceSection { sample: read_sample(&root)? },
         })
     }
@@ -243,21 +239,6 @@ fn read_engine(value: &Value<'_>) -> Result<Engine, DocumentError> {
         let remedy = suggestion(name, [Engine::File.name()], "engines");
         Err(value.error(&format!("unknown engine {}; {remedy}", quoted(name))))
     }
-}
-
-fn read_group(root: &Table<'_>) -> Result<Option<String>, DocumentError> {
-    let Some(api) = root.table("api")? else { return Ok(None) };
-    api.only(&["group"])?;
-    let Some(value) = api.get("group") else { return Ok(None) };
-    if value.is_integer() {
-        // The highest number means "no change" to chown.
-        return value.integer(0, u32::MAX - 1).map(|gid| Some(gid.to_string()));
-    }
-    let group = value.string()?;
-    if group.is_empty() || group.contains([':', '\n', '\0']) {
-        return Err(value.error(&format!("{} is no group; write its name or its number", quoted(group))));
-    }
-    Ok(Some(group.to_owned()))
 }
 
 fn read_sample(root: &Table<'_>) -> Result<u32, DocumentError> {

@@ -1,6 +1,10 @@
 //! `FdStream`: a Unix connection that keeps the descriptors which come with its bytes, and does not live forever.
 
-use super::fds::recv_with_fds;
+use super::{
+    access::Caller,
+    fds::recv_with_fds,
+    places::{Busy, Place},
+};
 use std::{
     future::Future as _,
     io,
@@ -13,7 +17,6 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::UnixStream,
-    sync::OwnedSemaphorePermit,
     time::Sleep,
 };
 
@@ -31,26 +34,39 @@ impl ReceivedFds {
     }
 }
 
+/// What a handler may know of the connection that its request came over.
+#[derive(Clone, Debug)]
+pub(super) struct Connection {
+    pub(super) caller: Caller,
+    pub(super) fds: ReceivedFds,
+    pub(super) busy: Busy,
+}
+
 /// A connection of a client.
 pub(super) struct FdStream {
     stream: UnixStream,
-    fds: ReceivedFds,
+    connection: Connection,
     /// When it fires, the connection ends: a stuck client must not keep its place.
     expiry: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl FdStream {
-    pub(super) fn new(stream: UnixStream, lifetime: Duration, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: UnixStream, caller: Caller, lifetime: Duration, place: Place) -> Self {
         let expiry = Box::pin(tokio::time::sleep(lifetime));
-        Self { stream, fds: ReceivedFds::default(), expiry, _place: place }
+        let connection = Connection { caller, fds: ReceivedFds::default(), busy: place.busy() };
+        Self { stream, connection, expiry, place }
     }
 
-    pub(super) fn fds(&self) -> ReceivedFds {
-        self.fds.clone()
+    pub(super) fn connection(&self) -> Connection {
+        self.connection.clone()
     }
 
-    fn check_expiry(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Ends the connection when its time is over, or its place another's.
+    fn check_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.place.is_lost(cx) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         match self.expiry.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),
@@ -61,11 +77,11 @@ impl FdStream {
 impl AsyncRead for FdStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.check_expiry(cx)?;
+        this.check_end(cx)?;
         loop {
             ready!(this.stream.poll_read_ready(cx))?;
             let received = this.stream.try_io(Interest::READABLE, || {
-                let mut fds = this.fds.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut fds = this.connection.fds.0.lock().unwrap_or_else(PoisonError::into_inner);
                 recv_with_fds(this.stream.as_fd(), buf.initialize_unfilled(), &mut fds, MAX_FDS)
             });
             match received {
@@ -84,7 +100,7 @@ impl AsyncRead for FdStream {
 impl AsyncWrite for FdStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.check_expiry(cx)?;
+        this.check_end(cx)?;
         Pin::new(&mut this.stream).poll_write(cx, bytes)
     }
 

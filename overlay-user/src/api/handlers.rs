@@ -1,7 +1,8 @@
 //! The routes of the API.
 
 use super::{
-    fdstream::ReceivedFds,
+    access::{Admins, guard},
+    fdstream::Connection,
     server::{Answer, Control, Refusal},
     types::{EndpointAdd, ErrorBody, NetworkCreate, Table},
 };
@@ -14,6 +15,7 @@ use axum::{
         rejection::BytesRejection,
     },
     http::{Method, StatusCode, Uri, request::Parts},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -22,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 /// The largest body of a request.
 const MAX_BODY: usize = 64 * 1024;
 
-pub(super) fn router<C: Control>(control: C) -> Router {
+pub(super) fn router<C: Control>(control: C, admins: Admins) -> Router {
     Router::new()
         .route("/v1/status", get(async |State(control): State<C>| reply(control.status().await)))
         .route("/v1/nodes", get(async |State(control): State<C>| reply(control.nodes().await)))
@@ -44,6 +46,8 @@ pub(super) fn router<C: Control>(control: C) -> Router {
             message: format!("{method} is not for {}", uri.path()),
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        // Outermost: a body is not read for who may not send one.
+        .layer(middleware::from_fn_with_state(admins, guard))
         .with_state(control)
 }
 
@@ -74,10 +78,10 @@ async fn endpoint<C: Control>(State(control): State<C>, Segment(id): Segment) ->
 
 async fn endpoint_add<C: Control>(
     State(control): State<C>,
-    ConnectInfo(fds): ConnectInfo<ReceivedFds>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     Body(add): Body<EndpointAdd>,
 ) -> Response {
-    match NamespaceFds::from_received(fds.take()) {
+    match NamespaceFds::from_received(connection.fds.take()) {
         Ok(namespace) => created(control.endpoint_add(add, namespace).await),
         Err(error) => Refusal::invalid(error.to_string()).into_response(),
     }

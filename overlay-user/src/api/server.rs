@@ -1,20 +1,22 @@
 //! The server of the API: what the agent answers, and how clients are kept from holding it up.
 
 use super::{
-    fdstream::{FdStream, ReceivedFds},
+    access::{Admins, Caller},
+    fdstream::{Connection, FdStream},
     handlers,
+    places::Places,
     socket::ApiSocket,
     types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Status, Table},
 };
 use crate::netns::NamespaceFds;
 use axum::{
     extract::connect_info::Connected,
+    http::Method,
     serve::{IncomingStream, Listener},
 };
-use std::{future::Future, io, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use std::{future::Future, io, time::Duration};
 
-/// How many clients are served at once; others wait.
+/// How many clients are served at once; who comes then gets the place of one that asks nothing.
 const MAX_CONNECTIONS: usize = 256;
 
 /// How long a connection may live: longer than any request takes.
@@ -26,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Why the agent does not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The HTTP status: 400, 404, 409, 500 or 503.
+    /// The HTTP status: 400, 403, 404, 405, 409, 413, 500 or 503.
     pub status: u16,
     /// What is wrong and what to do, in one sentence.
     pub message: String,
@@ -36,6 +38,15 @@ impl Refusal {
     /// The request is wrong in itself.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self { status: 400, message: message.into() }
+    }
+
+    /// It is for administrators.
+    pub(super) fn forbidden(verb: &Method, uid: u32) -> Self {
+        let message = format!(
+            "{verb} is for administrators, and uid {uid} may only read; \
+             run it as root, or add {uid} to api.admins in overlay.toml and restart the agent"
+        );
+        Self { status: 403, message }
     }
 
     /// There is no such thing.
@@ -97,23 +108,26 @@ pub trait Control: Clone + Send + Sync + 'static {
     fn dump(&self, table: Table) -> impl Future<Output = Answer<serde_json::Value>> + Send;
 }
 
-/// Serves `control` on `socket` until `shutdown` is done.
+/// Serves `control` on `socket` until `shutdown` is done; only `admins` may change something.
 pub async fn serve<C: Control>(
     socket: ApiSocket,
     control: C,
+    admins: Admins,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    serve_with(socket, control, shutdown, LIFETIME).await
+    serve_with(socket, control, admins, shutdown, LIFETIME).await
 }
 
 pub(super) async fn serve_with<C: Control>(
     socket: ApiSocket,
     control: C,
+    admins: Admins,
     shutdown: impl Future<Output = ()> + Send + 'static,
     lifetime: Duration,
 ) -> io::Result<()> {
-    let listener = FdListener { socket, lifetime, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
-    let service = handlers::router(control).into_make_service_with_connect_info::<ReceivedFds>();
+    let listener =
+        FdListener { socket, lifetime, admins: admins.clone(), places: Places::new(MAX_CONNECTIONS) };
+    let service = handlers::router(control, admins).into_make_service_with_connect_info::<Connection>();
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         shutdown.await;
@@ -134,7 +148,8 @@ pub(super) async fn serve_with<C: Control>(
 struct FdListener {
     socket: ApiSocket,
     lifetime: Duration,
-    places: Arc<Semaphore>,
+    admins: Admins,
+    places: Places,
 }
 
 impl Listener for FdListener {
@@ -143,12 +158,12 @@ impl Listener for FdListener {
 
     async fn accept(&mut self) -> (FdStream, ()) {
         loop {
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                // Never: the semaphore is not closed.
-                return std::future::pending().await;
-            };
-            match self.socket.listener.accept().await {
-                Ok((stream, _)) => return (FdStream::new(stream, self.lifetime, place), ()),
+            let accepted = self.socket.listener.accept().await;
+            match accepted.and_then(|(stream, _)| Ok((Caller::of(&stream)?, stream))) {
+                Ok((caller, stream)) => {
+                    let place = self.places.take(self.admins.allow(caller)).await;
+                    return (FdStream::new(stream, caller, self.lifetime, place), ());
+                }
                 Err(error) => {
                     // Out of descriptors or memory: connections that end give some back.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -163,8 +178,8 @@ impl Listener for FdListener {
     }
 }
 
-impl Connected<IncomingStream<'_, FdListener>> for ReceivedFds {
+impl Connected<IncomingStream<'_, FdListener>> for Connection {
     fn connect_info(stream: IncomingStream<'_, FdListener>) -> Self {
-        stream.io().fds()
+        stream.io().connection()
     }
 }

@@ -1,6 +1,10 @@
 //! The client against the server, over a real socket, with a fake behind it.
 
+mod access;
+mod crowd;
+
 use super::{
+    access::Admins,
     client::{ATTACH_TIMEOUT, Client, ClientError, TIMEOUT, segment},
     fds::{recv_with_fds, send_with_fds},
     server::{Answer, Control, Refusal, serve_with},
@@ -124,9 +128,13 @@ struct Server {
 
 impl Server {
     fn start(lifetime: Duration) -> Self {
+        Self::start_for(Admins::resolve(&[]).expect("root and we"), lifetime)
+    }
+
+    fn start_for(admins: Admins, lifetime: Duration) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let socket = ApiSocket::bind(dir.path(), None).expect("a socket");
-        let task = tokio::spawn(serve_with(socket, Fake, std::future::pending(), lifetime));
+        let task = tokio::spawn(serve_with(socket, Fake, admins, std::future::pending(), lifetime));
         Self { dir, task }
     }
 

@@ -17,6 +17,7 @@ engine = "file"
 path = "/tmp/cluster.toml"
 [api]
 group = "overlay"
+admins = ["ann", 2000]
 [trace]
 sample = 100
 "#;
@@ -34,6 +35,7 @@ fn a_full_file_is_read() {
     assert_eq!(config.vxlan.port, 4790);
     assert_eq!(config.cluster.file.path, Path::new("/tmp/cluster.toml"));
     assert_eq!(config.api.group.as_deref(), Some("overlay"));
+    assert_eq!(config.api.admins, ["ann", "2000"]);
     assert_eq!(config.trace.sample, 100);
 }
 
@@ -45,7 +47,7 @@ fn the_least_file_gets_the_defaults() {
     assert_eq!(config.vxlan.port, 4789);
     assert_eq!(config.cluster.engine, Engine::File);
     assert_eq!(config.cluster.file.path, Path::new("/etc/overlay/cluster.toml"));
-    assert_eq!((config.api.group, config.trace.sample), (None, 0));
+    assert_eq!((config.api, config.trace.sample), (ApiSection::default(), 0));
 }
 
 #[test]
@@ -100,7 +102,7 @@ fn keys_types_and_ranges() {
         refused("underlay =", "underlai ="),
         "3:1: node: unknown key \"underlai\"; did you mean \"underlay\"?"
     );
-    assert_eq!(refused("[trace]", "[trase]"), "12:2: unknown key \"trase\"; did you mean \"trace\"?");
+    assert_eq!(refused("[trace]", "[trase]"), "13:2: unknown key \"trase\"; did you mean \"trace\"?");
     assert_eq!(
         refused("path =", "paht ="),
         "9:1: cluster.file: unknown key \"paht\"; did you mean \"path\"?"
@@ -108,12 +110,25 @@ fn keys_types_and_ranges() {
     assert_eq!(refused("4790", "0"), "5:8: vxlan.port: 0 is outside 1..65535; choose a number in that range");
     assert_eq!(
         refused("100", "-1"),
-        "13:10: trace.sample: -1 is outside 0..4294967295; choose a number in that range"
+        "14:10: trace.sample: -1 is outside 0..4294967295; choose a number in that range"
     );
     assert_eq!(
         refused("\"overlay\"", "\"\""),
         "11:9: api.group: \"\" is no group; write its name or its number"
     );
+    assert_eq!(
+        refused("\"ann\"", "\"\""),
+        "12:11: api.admins: \"\" is no user; write its name or its number"
+    );
+    assert_eq!(
+        refused("[\"ann\", 2000]", "\"ann\""),
+        "12:10: api.admins: an array belongs here, not a string; write it in square brackets"
+    );
+    assert_eq!(
+        refused("2000]", "4294967295]"),
+        "12:18: api.admins: 4294967295 is outside 0..4294967294; choose a number in that range"
+    );
+    assert_eq!(refused("admins =", "admin ="), "12:1: api: unknown key \"admin\"; did you mean \"admins\"?");
     let config = Config::parse(&VALID.replace("\"overlay\"", "1000"), "host").expect("valid");
     assert_eq!(config.api.group.as_deref(), Some("1000"));
     assert_eq!(

@@ -2,6 +2,7 @@
 //!
 //! Run by `cargo xtask test netns`, as root, one test at a time.
 
+mod access;
 mod connectivity;
 mod contract;
 mod dad;
