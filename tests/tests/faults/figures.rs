@@ -81,7 +81,7 @@ pub(crate) fn print() {
         text.push('\n');
     }
     for detail in DETAILS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        text.push_str(&format!("figures  {detail}\n"));
+        text.extend(["figures  ", detail, "\n"]);
     }
     let mut out = std::io::stdout().lock();
     // Nobody to tell when standard output is gone.
