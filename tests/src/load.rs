@@ -9,6 +9,7 @@ mod tally;
 
 use std::{
     net::IpAddr,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -28,6 +29,8 @@ const RATE: u32 = 20_000;
 const STREAM_RATE: u64 = 100_000_000;
 /// The part of its rate that a sender must have reached, in percent; below it the run says nothing.
 const REACHED: u64 = 90;
+/// How long it runs at least: of a moment's run the rate says nothing.
+const SHORTEST: Duration = Duration::from_millis(500);
 /// How long what is under way may take to arrive.
 const QUIET: Duration = Duration::from_millis(500);
 
@@ -93,6 +96,7 @@ impl Load {
     /// Ends the load, waits for what is under way, and counts.
     pub fn stop(self) -> Result<Report> {
         let Self { there, back, stream, losses, started } = self;
+        thread::sleep(SHORTEST.saturating_sub(started.elapsed()));
         let seconds = started.elapsed();
         // All at once: each then waits for what is under way.
         there.halt();

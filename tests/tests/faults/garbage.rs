@@ -168,18 +168,22 @@ fn a_program_in_the_place_of_a_map_disturbs_nothing() {
 }
 
 #[test]
-fn a_program_in_the_place_of_a_link_disturbs_nothing() {
-    assert_survives(
-        "proglink",
-        "a program as links/from_underlay@eth0",
-        "links/from_underlay@eth0",
-        |host, place| {
-            bpftool(
-                &["prog", "pin", "pinned", &pin(host, "progs/from_container").display().to_string()],
-                place,
-            );
-        },
-    );
+fn a_program_under_the_name_of_a_link_is_set_aside_and_disturbs_nothing() {
+    let (mut lab, load, before) = stopped("proglink");
+    let host = &lab.hosts[0];
+    let id = before.values().next().expect("a program").to_string();
+    let place = pin(host, "links/from_underlay@lo");
+    bpftool(&["prog", "pin", "id", &id], &place);
+    let pinned = pins(host);
+    let starts = [start(&mut lab, &[])];
+    let after = pins(&lab.hosts[0]);
+    let report = told("a program as links/from_underlay@lo", &starts, load);
+    report.assert_clean();
+    assert!(matches!(starts, [Start::Runs]), "{starts:?}");
+    assert_healthy(&lab);
+    assert_eq!(host_programs(&lab.hosts[0]), before);
+    assert!(!place.exists(), "it is still there");
+    assert!(after.iter().any(|path| !pinned.contains(path)), "not under another name: {after:?}");
 }
 
 #[test]

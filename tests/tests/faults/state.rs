@@ -163,7 +163,14 @@ fn assert_runs_on(name: &str, fault: &str, mount: &str) {
     let state = said.as_ref().map(|()| endpoint(host, "a")["state"].clone());
     let bound = said.as_ref().map(|()| lab.bind(container(&lab, "c")).map_err(|error| format!("{error:#}")));
     let report = load.stop().expect("counted");
-    Row::new(fault, 1).load(&report).note(&format!("the agent: {said:?}; a bind: {bound:?}")).add();
+    let answer = match &bound {
+        // The command's own words, behind its line.
+        Ok(Err(text)) => {
+            format!("a bind is refused: {}", text.rsplit("overlay: ").next().unwrap_or_default())
+        }
+        other => format!("{other:?}"),
+    };
+    Row::new(fault, 1).load(&report).note(&answer).add();
     report.assert_clean();
     assert_eq!(state, Ok("ready".into()), "{}", lab.hosts[0].log_tail());
     assert!(matches!(bound, Ok(Err(_))), "a binding that cannot be kept is refused");

@@ -1,12 +1,14 @@
 //! To a binary of another ABI and back, under load, killed at every step: nothing lost, and nothing let through that
 //! a rule drops.
 
-use std::{env, os::unix::process::ExitStatusExt as _, path::PathBuf, thread, time::Duration};
+use std::{
+    env, os::unix::process::ExitStatusExt as _, path::PathBuf, process::Stdio, thread, time::Duration,
+};
 
-use overlay_tests::{Flow, Host, Lab, Load, full, output_within, run};
+use overlay_tests::{Flow, Host, Lab, Load, Random, full, output_within, run};
 
 use crate::{
-    agents::{assert_healthy, status_code},
+    agents::{assert_healthy, sleep_below, status_code},
     figures::Row,
     support::{BLUE, Drops, assert_connected, container, endpoint, pair, v4},
 };
@@ -15,6 +17,8 @@ use crate::{
 const STEPS: [&str; 6] = ["loaded", "filled", "swapped-one", "swapped", "renamed", "cleaned"];
 /// How long a migration may take.
 const MIGRATION: Duration = Duration::from_secs(20);
+/// How long the way back takes, about.
+const BACK: Duration = Duration::from_millis(500);
 /// Datagrams in a second from an address that is not the container's own.
 const SPOOFED: u32 = 1000;
 
@@ -65,14 +69,29 @@ fn up(lab: &mut Lab, next: &PathBuf, step: Option<&str>) {
     lab.start_agents().unwrap_or_else(|error| panic!("after a kill at {step:?}: {error:#}"));
 }
 
-/// Stops all agents and goes back to the binary, by its `upgrade --downgrade`.
-fn down(lab: &mut Lab, old: &PathBuf) {
+/// Stops all agents and goes back to the binary, by its `upgrade --downgrade`; with random numbers, after one that
+/// is killed at some instant. How often that was before its end.
+fn down(lab: &mut Lab, old: &PathBuf, mut random: Option<&mut Random>) -> usize {
+    let mut killed = 0;
     for host in &mut lab.hosts {
         host.stop_agent().expect("stopped");
         host.overlay.clone_from(old);
+        if let Some(random) = &mut random {
+            // Of this binary it is not known where it kills itself: it is one that people run.
+            let mut process = host
+                .overlay()
+                .args(["upgrade", "--downgrade"])
+                .stdin(Stdio::null())
+                .spawn()
+                .expect("started");
+            sleep_below(random, BACK);
+            process.kill().expect("killed");
+            killed += usize::from(process.wait().expect("reaped").signal() == Some(9));
+        }
         run(host.overlay().args(["upgrade", "--downgrade"])).expect("back to the older ABI");
     }
     lab.start_agents().expect("the older agents");
+    killed
 }
 
 /// Panics unless every host runs this ABI, is healthy and has its container.
@@ -94,22 +113,27 @@ fn there_and_back(name: &str, fault: &str, steps: &[Option<&str>]) {
     let load = Load::start(&lab, "a", "b").expect("a load");
     let spoofed = spoof(&lab);
     assert_guarded(&lab);
-    let mut second = None;
+    let (mut second, mut killed, mut random) = (None, 0, Random::for_test(name));
     for step in steps {
         up(&mut lab, &next, *step);
         let there = *second.get_or_insert_with(|| abi(&lab.hosts[0]));
         assert_ne!(there, first, "the control: it is another ABI");
         assert_runs(&lab, there, &format!("there, killed at {step:?}"));
         assert_guarded(&lab);
-        down(&mut lab, &old);
+        killed += down(&mut lab, &old, step.map(|_| &mut random));
         assert_runs(&lab, first, &format!("back, killed at {step:?}"));
     }
     assert_guarded(&lab);
     let leaks = spoofed.map(|flow| flow.stop().expect("counted"));
     let report = load.stop().expect("counted");
     let (sent, leaked) = (leaks[0].sent + leaks[1].sent, leaks[0].received + leaks[1].received);
-    let note = format!("ABI {first} to {second:?} and back; {leaked} of {sent} spoofed leaked");
-    Row::new(fault, steps.len()).load(&report).note(&note).add();
+    let second = second.unwrap_or_default();
+    let note = format!("ABI {first} to {second} and back; {leaked} of {sent} spoofed leaked");
+    let mut row = Row::new(fault, steps.len()).load(&report).note(&note);
+    if killed > 0 {
+        row = row.note(&format!("seed {}; killed {killed} times on the way back", random.seed()));
+    }
+    row.add();
     report.assert_clean();
     assert!(sent > 1000, "the control: {sent} spoofed were sent");
     assert_eq!(leaked, 0, "spoofed datagrams arrived");
