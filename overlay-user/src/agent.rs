@@ -58,7 +58,11 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     // Before anything is read: no change may fall between.
     let watch = Watch::start().context("cannot watch the network configuration")?;
     let mut source = FileSource::new(config.cluster.file.path.clone());
-    let options = OpenOptions { trace_sample: config.trace.sample, ..OpenOptions::default() };
+    let options = OpenOptions {
+        trace_sample: config.trace.sample,
+        by: preflight::by(config.node.hooks)?,
+        ..OpenOptions::default()
+    };
     let mut agent = Agent::open(paths, &config, options).await?;
     if config.trace.sample > 0
         && let Some(trace) = agent.take_trace()

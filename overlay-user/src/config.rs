@@ -49,6 +49,19 @@ pub struct NodeSection {
     pub underlay: Option<String>,
     /// The VTEP, whose device is the underlay device.
     pub vtep: Option<IpAddr>,
+    /// By what programs are attached to devices.
+    pub hooks: Hooks,
+}
+
+/// By what programs are attached to devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hooks {
+    /// By tcx links where the kernel has them, else by clsact filters.
+    Auto,
+    /// By tcx links.
+    Tcx,
+    /// By filters of the clsact qdisc.
+    Clsact,
 }
 
 /// How VXLAN is spoken.
@@ -148,7 +161,7 @@ fn read_node(root: &Table<'_>, host_name: &str) -> Result<NodeSection, DocumentE
     let node = root.table("node")?.ok_or_else(|| {
         root.error("the table [node] is missing; add [node] with underlay = \"eth0\" or vtep = \"10.88.0.1\"")
     })?;
-    node.only(&["name", "underlay", "vtep"])?;
+    node.only(&["name", "underlay", "vtep", "hooks"])?;
     let name = match node.get("name") {
         Some(value) => {
             let name = value.string()?;
@@ -174,7 +187,20 @@ fn read_node(root: &Table<'_>, host_name: &str) -> Result<NodeSection, DocumentE
         (Some(_), None) | (None, Some(_)) => Ok(()),
     }?;
     let vtep = vtep.map(|value| read_vtep(&value)).transpose()?;
-    Ok(NodeSection { name: name.to_owned(), underlay, vtep })
+    let hooks = node.get("hooks").map_or(Ok(Hooks::Auto), |value| read_hooks(&value))?;
+    Ok(NodeSection { name: name.to_owned(), underlay, vtep, hooks })
+}
+
+fn read_hooks(value: &Value<'_>) -> Result<Hooks, DocumentError> {
+    match value.string()? {
+        "auto" => Ok(Hooks::Auto),
+        "tcx" => Ok(Hooks::Tcx),
+        "clsact" => Ok(Hooks::Clsact),
+        other => {
+            let remedy = suggestion(other, ["auto", "tcx", "clsact"], "ways");
+            Err(value.error(&format!("unknown way to attach programs {}; {remedy}", quoted(other))))
+        }
+    }
 }
 
 /// Reads the name of a device, which the kernel bounds to 15 bytes without `/`, `:` and blanks.

@@ -77,7 +77,7 @@ pub struct ProgramInfo {
     /// The device it is attached to.
     pub device: Ifindex,
     /// Where at the device: `tcx ingress` or `tcx egress`.
-    pub hook: &'static str,
+    pub hook: String,
 }
 
 /// Why the data plane refused.

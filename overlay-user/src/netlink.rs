@@ -7,6 +7,7 @@ pub mod links;
 pub mod routes;
 pub mod socket;
 pub mod sysctl;
+pub(crate) mod tc;
 pub mod veth;
 pub mod watch;
 

@@ -134,11 +134,11 @@ impl Program {
         }
     }
 
-    /// Where at a device the program is attached.
-    pub const fn hook(self) -> &'static str {
+    /// The side of a device that the program is attached to.
+    pub const fn side(self) -> &'static str {
         match self {
-            Self::FromContainer | Self::Unguarded | Self::FromUnderlay => "tcx ingress",
-            Self::ToUnderlay => "tcx egress",
+            Self::FromContainer | Self::Unguarded | Self::FromUnderlay => "ingress",
+            Self::ToUnderlay => "egress",
         }
     }
 }

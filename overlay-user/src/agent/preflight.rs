@@ -8,8 +8,12 @@ use rustix::{
     mount::{MountFlags, mount},
 };
 
-/// The oldest kernel: tcx links came with it (commit e420bed02507).
-const OLDEST: (u32, u32) = (6, 6);
+use crate::{config::Hooks, datapath::bpf::By};
+
+/// The oldest kernel: `bpf_skb_adjust_room` can tell the inner family since (`BPF_F_ADJ_ROOM_DECAP_L3_IPV4`).
+const OLDEST: (u32, u32) = (6, 3);
+/// The first kernel with tcx links (commit e420bed02507).
+const TCX: (u32, u32) = (6, 6);
 /// `BPF_FS_MAGIC`.
 const BPFFS: i64 = 0xcafe_4a11;
 /// Where the BPF file system belongs.
@@ -26,14 +30,35 @@ pub(super) fn check(pin_dir: &Path) -> anyhow::Result<()> {
     check_bpffs(pin_dir)
 }
 
+/// By what programs are attached on this kernel.
+pub(super) fn by(hooks: Hooks) -> anyhow::Result<By> {
+    choose(hooks, &rustix::system::uname().release().to_string_lossy())
+}
+
+fn choose(hooks: Hooks, release: &str) -> anyhow::Result<By> {
+    let has_tcx = version(release).is_none_or(|version| version >= TCX);
+    match hooks {
+        Hooks::Auto | Hooks::Tcx if has_tcx => Ok(By::Tcx),
+        Hooks::Auto | Hooks::Clsact => Ok(By::Clsact),
+        Hooks::Tcx => bail!(
+            "kernel {release} has no tcx links, which came with Linux {}.{}; set node.hooks = \"auto\"",
+            TCX.0,
+            TCX.1
+        ),
+    }
+}
+
 /// Refuses a kernel that is too old. A release that is no number is let through: the loader will tell.
 fn check_kernel(release: &str) -> anyhow::Result<()> {
-    let mut numbers = release.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
-    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else { return Ok(()) };
-    if (major, minor) < OLDEST {
-        bail!("kernel {release} has no tcx links; Linux {}.{} or newer is needed", OLDEST.0, OLDEST.1);
+    if version(release).is_some_and(|version| version < OLDEST) {
+        bail!("kernel {release} is too old; Linux {}.{} or newer is needed", OLDEST.0, OLDEST.1);
     }
     Ok(())
+}
+
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
+    Some((numbers.next()?, numbers.next()?))
 }
 
 /// Refuses a process without the capabilities, from the text of `/proc/self/status`.
@@ -79,10 +104,19 @@ mod tests {
     #[test]
     fn an_old_kernel_is_named_with_the_version_needed() {
         let error = check_kernel("6.1.0-31-cloud-amd64").expect_err("too old").to_string();
-        assert_eq!(error, "kernel 6.1.0-31-cloud-amd64 has no tcx links; Linux 6.6 or newer is needed");
-        check_kernel("6.6.0").expect("new enough");
+        assert_eq!(error, "kernel 6.1.0-31-cloud-amd64 is too old; Linux 6.3 or newer is needed");
+        check_kernel("6.3.0").expect("new enough");
         check_kernel("7.0-rc1").expect("new enough");
         check_kernel("unknown").expect("no number");
+    }
+
+    #[test]
+    fn programs_are_attached_by_what_the_kernel_has() {
+        let by = |hooks, release| choose(hooks, release).map_err(|error| error.to_string());
+        assert_eq!(by(Hooks::Auto, "6.6.1"), Ok(By::Tcx));
+        assert_eq!(by(Hooks::Auto, "6.5.13-generic"), Ok(By::Clsact));
+        assert_eq!(by(Hooks::Clsact, "6.18.0"), Ok(By::Clsact));
+        assert!(by(Hooks::Tcx, "6.5.13").is_err_and(|error| error.contains("node.hooks = \"auto\"")));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
                 name: program.name,
                 id: program.id,
                 device: name_of(program.device),
-                hook: program.hook.into(),
+                hook: program.hook,
             })
             .collect(),
         forwarded: agent.reconciler.datapath.counters().map_err(refusal)?,

@@ -38,7 +38,12 @@ pub fn upgrade(paths: &Paths, downgrade: bool) -> anyhow::Result<ExitCode> {
 
 /// Opens the pins; beside an agent that has them, where only programs are to be swapped.
 async fn open(paths: &Paths, config: &Config, downgrade: bool) -> anyhow::Result<(Agent, bool)> {
-    let options = OpenOptions { trace_sample: config.trace.sample, downgrade, ..OpenOptions::default() };
+    let options = OpenOptions {
+        trace_sample: config.trace.sample,
+        by: preflight::by(config.node.hooks)?,
+        downgrade,
+        ..OpenOptions::default()
+    };
     match Agent::open(paths, config, options).await {
         Err(error) if matches!(error.downcast_ref(), Some(DatapathError::Locked { .. })) => {
             let beside = OpenOptions { beside_agent: true, ..options };

@@ -5,6 +5,7 @@
 //! are of another version, new maps too. The tables are filled first, then the links are swapped one by one; each
 //! frame meets one whole set or the other. Then the sets change places, and the old one is removed.
 
+mod clsact;
 mod codec;
 mod errors;
 mod hooks;
@@ -14,6 +15,7 @@ mod maps;
 mod meta;
 mod pins;
 mod read;
+mod tcx;
 
 use overlay_common::ABI_VERSION;
 use std::{
@@ -35,6 +37,7 @@ use crate::{
 };
 
 pub use self::{
+    hooks::By,
     load::{OBJECT, TraceReader},
     pins::uninstall,
 };
@@ -46,6 +49,8 @@ pub struct OpenOptions {
     pub trace_sample: u32,
     /// Whether maps of a later version, or with room for more, may be replaced.
     pub downgrade: bool,
+    /// By what the programs are attached.
+    pub by: By,
     /// Whether an agent has the directory: then only its programs may be swapped.
     pub beside_agent: bool,
 }
@@ -137,7 +142,10 @@ impl Bpf {
         let ids = meta::program_ids(&self.pins.progs(self.stage.progs())).unwrap_or_default();
         let ids: BTreeMap<Program, u32> = hooks::PROGRAMS.into_iter().zip(ids).collect();
         let installed = hooks::installed(&self.pins)?.into_iter();
-        Ok(installed.filter(|(hook, id)| ids.get(&hook.program) == Some(id)).map(|(hook, _)| hook).collect())
+        let current = |(hook, at): &(Hook, (u32, By))| {
+            ids.get(&hook.program).is_some_and(|id| *at == (*id, self.options.by))
+        };
+        Ok(installed.filter(current).map(|(hook, _)| hook).collect())
     }
 
     /// Loads programs over the maps in force, to be swapped to.
@@ -157,7 +165,8 @@ impl Bpf {
         } else {
             false
         };
-        let result = hooks::attach_pinned(&self.pins, &self.pins.progs(self.stage.progs()), hook);
+        let result =
+            hooks::attach_pinned(&self.pins, &self.pins.progs(self.stage.progs()), hook, self.options.by);
         if matches!(result, Err(DatapathError::HeldElsewhere { .. })) && self.stage == Stage::Settled {
             // Nobody knows for how long. A copy behind it takes over when that link goes.
             self.load_programs()?;
@@ -178,7 +187,7 @@ impl Bpf {
         let before = self.pins.progs(Set::Current);
         for hook in self.current_hooks()? {
             if before.join(hook.program.name()).exists() {
-                hooks::attach_pinned(&self.pins, &before, hook)?;
+                hooks::attach_pinned(&self.pins, &before, hook, self.options.by)?;
             } else {
                 hooks::detach(&self.pins, hook)?;
             }
@@ -227,11 +236,11 @@ impl Datapath for Bpf {
         let installed = hooks::installed(&self.pins)?;
         Ok(installed
             .into_iter()
-            .map(|(Hook { program, ifindex }, id)| ProgramInfo {
+            .map(|(Hook { program, ifindex }, (id, by))| ProgramInfo {
                 name: program.name().into(),
                 id,
                 device: ifindex,
-                hook: program.hook(),
+                hook: format!("{} {}", by.name(), program.side()),
             })
             .collect())
     }

@@ -58,7 +58,7 @@ impl Datapath for Fake {
                 name: hook.program.name().to_owned(),
                 id,
                 device: hook.ifindex,
-                hook: hook.program.hook(),
+                hook: hook.program.side().to_owned(),
             })
             .collect())
     }

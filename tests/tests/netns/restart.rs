@@ -17,7 +17,7 @@ use crate::support::{assert_connected, container, endpoint, links, pair, v4};
 const PINGS: &str = "4000";
 
 /// Pings at an interval of 5 ms in the background.
-fn pinging(from: &Container) -> Child {
+pub(crate) fn pinging(from: &Container) -> Child {
     let target = v4(2).to_string();
     let mut ping = from.netns.command("ping");
     ping.args(["-n", "-q", "-i", "0.001", "-c", PINGS, "-W", "1", &target]);
@@ -25,7 +25,7 @@ fn pinging(from: &Container) -> Child {
 }
 
 /// Panics unless every request of `ping` was answered, once.
-fn assert_none_lost(ping: Child, what: &str) {
+pub(crate) fn assert_none_lost(ping: Child, what: &str) {
     let output = ping.wait_with_output().expect("ended");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let expected = format!("{PINGS} packets transmitted, {PINGS} received, 0% packet loss");

@@ -1,30 +1,51 @@
-//! Programs at devices: tcx links, pinned as `links/PROGRAM@DEVICE`.
+//! Programs at devices, pinned as `links/PROGRAM@DEVICE`: by tcx links, or by filters of the clsact qdisc.
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     os::fd::{AsFd as _, AsRawFd as _},
     path::{Path, PathBuf},
 };
 
 use aya::{
     maps::MapData,
-    programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        links::{FdLink, PinnedLink},
-        tc::{SchedClassifierLink, TcAttachOptions},
-    },
+    programs::{SchedClassifier, TcAttachType},
 };
 
 use super::{
-    errors::{attach, failed, on_link},
+    clsact,
+    errors::{attach, failed},
     pins::Pins,
+    tcx,
 };
 use crate::{
     datapath::DatapathError,
     netlink::{device_index, device_name},
     tables::{Hook, Ifindex, Program},
 };
+
+/// What begins the name of a pin while the program is being attached another way.
+const FORMER: &str = "former-";
+
+/// By what programs are attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// By tcx links.
+    #[default]
+    Tcx,
+    /// By filters of the clsact qdisc.
+    Clsact,
+}
+
+impl By {
+    /// The name that `status` shows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+        }
+    }
+}
 
 /// The programs there are.
 pub(super) const PROGRAMS: [Program; 4] =
@@ -39,12 +60,13 @@ fn is_no_link(pin: &Path) -> bool {
     fs::read_link(name).is_ok_and(|kind| !kind.to_string_lossy().ends_with("link"))
 }
 
-/// The hooks that hold, and the kernel's numbers of the programs at them.
-pub(super) fn installed(pins: &Pins) -> Result<BTreeMap<Hook, u32>, DatapathError> {
+/// The hooks that hold, the kernel's numbers of the programs at them, and by what they are there.
+pub(super) fn installed(pins: &Pins) -> Result<BTreeMap<Hook, (u32, By)>, DatapathError> {
     let mut hooks = BTreeMap::new();
     for (program, device, path) in pinned(pins)? {
         if let Ok(Some((ifindex, id))) = program_at(&path, program, &device) {
-            hooks.insert(Hook { program, ifindex }, id);
+            let by = if clsact::is_note(&path) { By::Clsact } else { By::Tcx };
+            hooks.insert(Hook { program, ifindex }, (id, by));
         }
     }
     Ok(hooks)
@@ -53,6 +75,7 @@ pub(super) fn installed(pins: &Pins) -> Result<BTreeMap<Hook, u32>, DatapathErro
 /// Removes the pins of links that hold nothing: whose device is gone, or is another of the same name, or that were
 /// detached. What is no link is set aside.
 pub(super) fn sweep(pins: &Pins) -> Result<(), DatapathError> {
+    finish_changes(pins)?;
     for (program, device, path) in pinned(pins)? {
         if is_no_link(&path) {
             let aside = pins.set_aside(&path)?;
@@ -69,74 +92,119 @@ pub(super) fn sweep(pins: &Pins) -> Result<(), DatapathError> {
     Ok(())
 }
 
+/// Finishes changes from one way of attaching to the other that were cut short.
+fn finish_changes(pins: &Pins) -> Result<(), DatapathError> {
+    for program in PROGRAMS {
+        let begin = format!("{FORMER}{}@", program.name());
+        for (device, aside) in named(pins, &begin)? {
+            let path = pins.links().join(format!("{}@{device}", program.name()));
+            match device_index(&device) {
+                Some(ifindex) if path.symlink_metadata().is_ok() => {
+                    detach_at(&aside, program, ifindex, &device)?;
+                }
+                Some(_) => fs::rename(&aside, &path).map_err(failed("use the pinned links"))?,
+                None => fs::remove_file(&aside).map_err(failed("use the pinned links"))?,
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The pins of links: program, name of the device, path.
 fn pinned(pins: &Pins) -> Result<Vec<(Program, String, PathBuf)>, DatapathError> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(pins.links()).map_err(failed("use the pinned links"))? {
-        let path = entry.map_err(failed("use the pinned links"))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Some((program, device)) = name.split_once('@') else { continue };
-        let Some(program) = PROGRAMS.into_iter().find(|known| known.name() == program) else { continue };
-        found.push((program, device.to_owned(), path));
+    for program in PROGRAMS {
+        let of_program = named(pins, &format!("{}@", program.name()))?;
+        found.extend(of_program.into_iter().map(|(device, path)| (program, device, path)));
     }
     Ok(found)
 }
 
-/// The device and program id of a pinned link; none where its device is gone, or another has the name.
+/// The pins whose names begin so: what follows, and the path.
+fn named(pins: &Pins, begin: &str) -> Result<Vec<(String, PathBuf)>, DatapathError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(pins.links()).map_err(failed("use the pinned links"))? {
+        let path = entry.map_err(failed("use the pinned links"))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        found.extend(name.strip_prefix(begin).map(|device| (device.to_owned(), path.clone())));
+    }
+    Ok(found)
+}
+
+/// The device and program id of a pin; none where its device is gone, or another has the name.
 fn program_at(path: &Path, program: Program, device: &str) -> Result<Option<(Ifindex, u32)>, DatapathError> {
     let Some(ifindex) = device_index(device) else { return Ok(None) };
-    let link = FdLink::from(PinnedLink::from_pin(path).map_err(on_link(path))?);
-    let id = link.info().map_err(on_link(path))?.program_id();
-    let (_, attached) = SchedClassifier::query_tcx(device, side(program)).map_err(on_link(path))?;
-    Ok(attached.iter().any(|info| info.id() == id).then_some((ifindex, id)))
+    let id = if clsact::is_note(path) {
+        clsact::program_at(program, ifindex)?
+    } else {
+        tcx::program_at(path, program, device)?
+    };
+    Ok(id.map(|id| (ifindex, id)))
 }
 
-/// Attaches a pinned program, or swaps the program of a link that is there.
-pub(super) fn attach_pinned(pins: &Pins, progs: &Path, hook: Hook) -> Result<(), DatapathError> {
+/// Attaches a pinned program, or swaps the program that is there. What is there another way goes after that.
+pub(super) fn attach_pinned(pins: &Pins, progs: &Path, hook: Hook, by: By) -> Result<(), DatapathError> {
     let device = device_name(hook.ifindex).ok_or(DatapathError::DeviceGone { ifindex: hook.ifindex })?;
     let path = pins.links().join(format!("{}@{device}", hook.program.name()));
-    let mut program = SchedClassifier::from_pin(progs.join(hook.program.name())).map_err(attach(hook))?;
-    if let Ok(pinned) = PinnedLink::from_pin(&path) {
-        let link = SchedClassifierLink::try_from(FdLink::from(pinned)).map_err(attach(hook))?;
-        if let Ok(id) = program.attach_to_link(link) {
-            // Dropping the link closes it; the pin keeps it.
-            drop(program.take_link(id).map_err(attach(hook))?);
-            return Ok(());
-        }
-        // A link whose device was deleted cannot be updated (ENOLINK): a new one takes its place.
-        fs::remove_file(&path).map_err(failed("use the pinned links"))?;
+    let program = SchedClassifier::from_pin(progs.join(hook.program.name())).map_err(attach(hook))?;
+    let former = path.symlink_metadata().is_ok() && clsact::is_note(&path) != (by == By::Clsact);
+    let aside = pins.links().join(format!("{FORMER}{}@{device}", hook.program.name()));
+    if former {
+        fs::rename(&path, &aside).map_err(failed("use the pinned links"))?;
     }
-    // `unguarded` takes what reaches it, so its guard stands before it, also when it comes back later.
-    let order =
-        if hook.program == Program::FromContainer { LinkOrder::first() } else { LinkOrder::default() };
-    let options = TcAttachOptions::TcxOrder(order);
-    let refused = |error: ProgramError| {
-        // A program is at a device once: it is there by a link that is not pinned where ours are.
-        let there = matches!(&error, ProgramError::SyscallError(call) if call.io_error.kind() == io::ErrorKind::AlreadyExists);
-        if there {
-            return DatapathError::HeldElsewhere { program: hook.program.name(), device: device.clone() };
+    match by {
+        By::Tcx => tcx::attach_at(&path, program, hook, &device)?,
+        By::Clsact => clsact::attach_at(&path, program, hook, &device)?,
+    }
+    if !former {
+        return Ok(());
+    }
+    if hook.program == Program::FromContainer && by == By::Clsact {
+        // tcx comes before clsact: what stands behind the guard must not stand before it. Its own turn is next.
+        let unguarded = pins.links().join(format!("{}@{device}", Program::Unguarded.name()));
+        if unguarded.symlink_metadata().is_ok() {
+            detach_at(&unguarded, Program::Unguarded, hook.ifindex, &device)?;
         }
-        attach(hook)(error)
-    };
-    let id = program.attach_with_options(&device, side(hook.program), options).map_err(refused)?;
-    let link = program.take_link(id).map_err(attach(hook))?;
-    let link = FdLink::try_from(link).map_err(attach(hook))?;
-    link.pin(&path).map_err(attach(hook))?;
+    }
+    detach_at(&aside, hook.program, hook.ifindex, &device)
+}
+
+/// Detaches a program. A device that is gone took it with it.
+pub(super) fn detach(pins: &Pins, hook: Hook) -> Result<(), DatapathError> {
+    for (program, device, path) in pinned(pins)? {
+        if program != hook.program {
+            continue;
+        }
+        match device_index(&device) {
+            Some(ifindex) if ifindex == hook.ifindex => detach_at(&path, program, ifindex, &device)?,
+            None => fs::remove_file(&path).map_err(failed("use the pinned links"))?,
+            Some(_) => {}
+        }
+    }
     Ok(())
 }
 
-/// Detaches a program. A device that is gone took its link with it.
-pub(super) fn detach(pins: &Pins, hook: Hook) -> Result<(), DatapathError> {
+/// Detaches every program.
+pub(super) fn detach_all(pins: &Pins) -> Result<(), DatapathError> {
     for (program, device, path) in pinned(pins)? {
-        if program == hook.program && device_index(&device).is_none_or(|index| index == hook.ifindex) {
-            fs::remove_file(&path).map_err(failed("use the pinned links"))?;
+        match device_index(&device) {
+            Some(ifindex) => detach_at(&path, program, ifindex, &device)?,
+            None => fs::remove_file(&path).map_err(failed("use the pinned links"))?,
         }
     }
     Ok(())
+}
+
+fn detach_at(path: &Path, program: Program, ifindex: Ifindex, device: &str) -> Result<(), DatapathError> {
+    if clsact::is_note(path) {
+        clsact::detach_at(path, program, ifindex, device)
+    } else {
+        fs::remove_file(path).map_err(failed("use the pinned links"))
+    }
 }
 
 /// The side of a device that a program is attached to.
-const fn side(program: Program) -> TcAttachType {
+pub(super) const fn side(program: Program) -> TcAttachType {
     match program {
         Program::FromContainer | Program::Unguarded | Program::FromUnderlay => TcAttachType::Ingress,
         Program::ToUnderlay => TcAttachType::Egress,

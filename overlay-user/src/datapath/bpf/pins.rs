@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::errors::failed;
+use super::{errors::failed, hooks};
 use crate::datapath::DatapathError;
 
 /// What begins the names of directories that hold what could not be used.
@@ -133,7 +133,8 @@ pub fn uninstall(root: &Path) -> Result<(), DatapathError> {
     }
     let removed = failed("remove the pins");
     let pins = Pins::lock(root)?;
-    // Links first: no program may run on without the others' maps.
+    // Links first: no program may run on without the others' maps. Filters are no pins.
+    hooks::detach_all(&pins)?;
     for part in ["links", "progs", "maps", "next"] {
         absent_is_done(fs::remove_dir_all(root.join(part))).map_err(&removed)?;
     }
