@@ -2,10 +2,13 @@
 
 pub mod access;
 pub mod client;
+mod extract;
 pub mod fds;
 mod fdstream;
 mod handlers;
+mod openapi;
 mod places;
+mod router;
 pub mod server;
 pub mod socket;
 pub mod types;

@@ -6,7 +6,9 @@ use super::{Shared, report};
 use crate::{
     api::{
         server::{Answer, Control, Refusal},
-        types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Status, Table},
+        types::{
+            DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status, Table,
+        },
     },
     cluster::EndpointId,
     netns::NamespaceFds,
@@ -116,7 +118,7 @@ impl Control for Handle {
         report::drops(&mut *self.0.lock().await)
     }
 
-    async fn dump(&self, table: Table) -> Answer<serde_json::Value> {
+    async fn dump(&self, table: Table) -> Answer<Vec<Row>> {
         report::dump(&mut *self.0.lock().await, table)
     }
 }

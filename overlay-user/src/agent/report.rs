@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 use overlay_common::{ABI_VERSION, DropReason, MacAddr, Vni};
-use serde_json::{Value, json};
 
 use super::core::Agent;
 use crate::{
@@ -12,8 +11,8 @@ use crate::{
         server::{Answer, Refusal},
         types::{
             Counts, DropInfo, EndpointInfo, EndpointState, FdbRow, Health, NeighRow, NetworkCreate,
-            NetworkInfo, NodeInfo, NodeState, PortRow, Problem, Program, SourceStatus, Status, StatusNode,
-            Table, VtepRow,
+            NetworkInfo, NodeInfo, NodeState, PortRow, Problem, Program, Row, SourceStatus, Status,
+            StatusNode, Table, VtepRow,
         },
     },
     cluster::{self, Cluster, NodeKind},
@@ -205,15 +204,15 @@ pub(super) fn drops(agent: &mut Agent) -> Answer<Vec<DropInfo>> {
 }
 
 /// A table as the kernel holds it now.
-pub(super) fn dump(agent: &mut Agent, table: Table) -> Answer<Value> {
+pub(super) fn dump(agent: &mut Agent, table: Table) -> Answer<Vec<Row>> {
     let tables = agent.reconciler.datapath.read().map_err(refusal)?;
     Ok(match table {
-        Table::Fdb => json!(fdb(agent, &tables)),
-        Table::Neigh => json!(neigh(agent, &tables)),
-        Table::Vteps => json!(vteps(agent, &tables)),
-        Table::Ports => json!(ports(agent, &tables)),
+        Table::Fdb => fdb(agent, &tables).into_iter().map(Row::Fdb).collect(),
+        Table::Neigh => neigh(agent, &tables).into_iter().map(Row::Neigh).collect(),
+        Table::Vteps => vteps(agent, &tables).into_iter().map(Row::Vtep).collect(),
+        Table::Ports => ports(agent, &tables).into_iter().map(Row::Port).collect(),
         // Nothing is replicated, so the kernel holds no such table.
-        Table::Flood => json!([]),
+        Table::Flood => Vec::new(),
     })
 }
 

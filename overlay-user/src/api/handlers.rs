@@ -1,57 +1,50 @@
-//! The routes of the API.
+//! What each route of the API does, and what the OpenAPI document says of it. Refusals are added there by `openapi`.
 
 use super::{
-    access::{Admins, guard},
+    extract::{Agent, Body, Segment},
     fdstream::Connection,
+    openapi::Document,
     server::{Answer, Control, Refusal},
-    types::{EndpointAdd, ErrorBody, NetworkCreate, Table},
+    types::{
+        DropInfo, EndpointAdd, EndpointInfo, ErrorBody, NetworkCreate, NetworkInfo, NodeInfo, Row, Status,
+        Table,
+    },
 };
 use crate::netns::NamespaceFds;
 use axum::{
-    Json, Router,
-    body::Bytes,
-    extract::{
-        ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request, State,
-        rejection::BytesRejection,
-    },
-    http::{Method, StatusCode, Uri, request::Parts},
-    middleware,
+    Extension, Json,
+    extract::ConnectInfo,
+    http::StatusCode,
     response::{IntoResponse, Response},
-    routing::get,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
-/// The largest body of a request.
-const MAX_BODY: usize = 64 * 1024;
-
-pub(super) fn router<C: Control>(control: C, admins: Admins) -> Router {
-    Router::new()
-        .route("/v1/status", get(async |State(control): State<C>| reply(control.status().await)))
-        .route("/v1/nodes", get(async |State(control): State<C>| reply(control.nodes().await)))
-        .route("/v1/drops", get(async |State(control): State<C>| reply(control.drops().await)))
-        .route("/v1/dump/{table}", get(dump::<C>))
-        .route(
-            "/v1/networks",
-            get(async |State(control): State<C>| reply(control.networks().await)).post(network_create::<C>),
-        )
-        .route("/v1/networks/{name}", get(network::<C>).delete(network_delete::<C>))
-        .route(
-            "/v1/endpoints",
-            get(async |State(control): State<C>| reply(control.endpoints().await)).post(endpoint_add::<C>),
-        )
-        .route("/v1/endpoints/{id}", get(endpoint::<C>).delete(endpoint_delete::<C>))
-        .fallback(async |uri: Uri| Refusal::not_found(format!("{} is not in this API", uri.path())))
-        .method_not_allowed_fallback(async |method: Method, uri: Uri| Refusal {
-            status: 405,
-            message: format!("{method} is not for {}", uri.path()),
-        })
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        // Outermost: a body is not read for who may not send one.
-        .layer(middleware::from_fn_with_state(admins, guard))
-        .with_state(control)
+/// How the node is.
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
+pub(super) async fn status<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.status().await)
 }
 
-async fn dump<C: Control>(State(control): State<C>, Segment(table): Segment) -> Response {
+/// All nodes.
+#[utoipa::path(get, path = "/v1/nodes", responses((status = 200, body = Vec<NodeInfo>)))]
+pub(super) async fn nodes<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.nodes().await)
+}
+
+/// All drop counters, also those at zero.
+#[utoipa::path(get, path = "/v1/drops", responses((status = 200, body = Vec<DropInfo>)))]
+pub(super) async fn drops<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.drops().await)
+}
+
+/// The rows of a table as the kernel holds it, all of one kind.
+#[utoipa::path(
+    get,
+    path = "/v1/dump/{table}",
+    params(("table" = Table, Path, description = "Which table.")),
+    responses((status = 200, body = Vec<Row>))
+)]
+pub(super) async fn dump<C: Control>(Agent(control): Agent<C>, Segment(table): Segment) -> Response {
     if let Ok(table) = serde_json::from_value::<Table>(table.clone().into()) {
         reply(control.dump(table).await)
     } else {
@@ -60,24 +53,77 @@ async fn dump<C: Control>(State(control): State<C>, Segment(table): Segment) -> 
     }
 }
 
-async fn network<C: Control>(State(control): State<C>, Segment(name): Segment) -> Response {
+/// All networks.
+#[utoipa::path(get, path = "/v1/networks", responses((status = 200, body = Vec<NetworkInfo>)))]
+pub(super) async fn networks<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.networks().await)
+}
+
+/// One network.
+#[utoipa::path(
+    get,
+    path = "/v1/networks/{name}",
+    params(("name" = String, Path, description = "Its name.")),
+    responses((status = 200, body = NetworkInfo))
+)]
+pub(super) async fn network<C: Control>(Agent(control): Agent<C>, Segment(name): Segment) -> Response {
     reply(control.network(name).await)
 }
 
-async fn network_create<C: Control>(State(control): State<C>, Body(create): Body<NetworkCreate>) -> Response {
+/// Creates a network.
+#[utoipa::path(
+    post,
+    path = "/v1/networks",
+    request_body = NetworkCreate,
+    responses((status = 201, body = NetworkInfo))
+)]
+pub(super) async fn network_create<C: Control>(
+    Agent(control): Agent<C>,
+    Body(create): Body<NetworkCreate>,
+) -> Response {
     created(control.network_create(create).await)
 }
 
-async fn network_delete<C: Control>(State(control): State<C>, Segment(name): Segment) -> Response {
+/// Deletes a network.
+#[utoipa::path(
+    delete,
+    path = "/v1/networks/{name}",
+    params(("name" = String, Path, description = "Its name.")),
+    responses((status = 204, description = "It is deleted."))
+)]
+pub(super) async fn network_delete<C: Control>(Agent(control): Agent<C>, Segment(name): Segment) -> Response {
     deleted(control.network_delete(name).await)
 }
 
-async fn endpoint<C: Control>(State(control): State<C>, Segment(id): Segment) -> Response {
+/// All endpoints.
+#[utoipa::path(get, path = "/v1/endpoints", responses((status = 200, body = Vec<EndpointInfo>)))]
+pub(super) async fn endpoints<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.endpoints().await)
+}
+
+/// One endpoint.
+#[utoipa::path(
+    get,
+    path = "/v1/endpoints/{id}",
+    params(("id" = String, Path, description = "Its identifier, or its name where only one has it.")),
+    responses((status = 200, body = EndpointInfo))
+)]
+pub(super) async fn endpoint<C: Control>(Agent(control): Agent<C>, Segment(id): Segment) -> Response {
     reply(control.endpoint(id).await)
 }
 
-async fn endpoint_add<C: Control>(
-    State(control): State<C>,
+/// Attaches a container; answers when the endpoint can send and receive.
+///
+/// Two descriptors must come with the request by `SCM_RIGHTS` (unix(7)), in this order: an rtnetlink socket of the
+/// container's network namespace, and the namespace.
+#[utoipa::path(
+    post,
+    path = "/v1/endpoints",
+    request_body = EndpointAdd,
+    responses((status = 201, body = EndpointInfo))
+)]
+pub(super) async fn endpoint_add<C: Control>(
+    Agent(control): Agent<C>,
     ConnectInfo(connection): ConnectInfo<Connection>,
     Body(add): Body<EndpointAdd>,
 ) -> Response {
@@ -87,8 +133,25 @@ async fn endpoint_add<C: Control>(
     }
 }
 
-async fn endpoint_delete<C: Control>(State(control): State<C>, Segment(id): Segment) -> Response {
+/// Detaches a container.
+#[utoipa::path(
+    delete,
+    path = "/v1/endpoints/{id}",
+    params(("id" = String, Path, description = "Its identifier, or its name where only one has it.")),
+    responses((status = 204, description = "It is detached."))
+)]
+pub(super) async fn endpoint_delete<C: Control>(Agent(control): Agent<C>, Segment(id): Segment) -> Response {
     deleted(control.endpoint_delete(id).await)
+}
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    responses((status = 200, body = serde_json::Value, description = "OpenAPI 3.1."))
+)]
+pub(super) async fn openapi(Extension(document): Extension<Document>) -> Response {
+    document.into_response()
 }
 
 fn reply<T: Serialize>(answer: Answer<T>) -> Response {
@@ -107,36 +170,5 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, Json(ErrorBody { error: self.message })).into_response()
-    }
-}
-
-/// The one variable segment of a path.
-struct Segment(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(segment)) => Ok(Self(segment)),
-            Err(error) => Err(Refusal::invalid(error.body_text())),
-        }
-    }
-}
-
-/// A JSON body. Its content type is not asked for: nothing else is taken.
-struct Body<T>(T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|error: BytesRejection| Refusal {
-            status: error.status().as_u16(),
-            message: error.body_text(),
-        })?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| Refusal::invalid(format!("the body is not what this route takes: {error}")))
     }
 }

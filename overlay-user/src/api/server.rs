@@ -3,10 +3,10 @@
 use super::{
     access::{Admins, Caller},
     fdstream::{Connection, FdStream},
-    handlers,
     places::Places,
+    router::router,
     socket::ApiSocket,
-    types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Status, Table},
+    types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status, Table},
 };
 use crate::netns::NamespaceFds;
 use axum::{
@@ -105,7 +105,7 @@ pub trait Control: Clone + Send + Sync + 'static {
     /// All drop counters, also those at zero.
     fn drops(&self) -> impl Future<Output = Answer<Vec<DropInfo>>> + Send;
     /// The rows of a table as the kernel holds it.
-    fn dump(&self, table: Table) -> impl Future<Output = Answer<serde_json::Value>> + Send;
+    fn dump(&self, table: Table) -> impl Future<Output = Answer<Vec<Row>>> + Send;
 }
 
 /// Serves `control` on `socket` until `shutdown` is done; only `admins` may change something.
@@ -127,7 +127,7 @@ pub(super) async fn serve_with<C: Control>(
 ) -> io::Result<()> {
     let listener =
         FdListener { socket, lifetime, admins: admins.clone(), places: Places::new(MAX_CONNECTIONS) };
-    let service = handlers::router(control, admins).into_make_service_with_connect_info::<Connection>();
+    let service = router(control, admins).into_make_service_with_connect_info::<Connection>();
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
         shutdown.await;

@@ -2,6 +2,7 @@
 
 mod access;
 mod crowd;
+mod openapi;
 
 use super::{
     access::Admins,
@@ -11,8 +12,9 @@ use super::{
     socket::ApiSocket,
     socket_path,
     types::{
-        Audit, Counts, DropInfo, EndpointAdd, EndpointInfo, EndpointState, Health, NetworkCreate,
-        NetworkInfo, NodeInfo, NodeState, SourceStatus, Status, StatusNode, Table,
+        Audit, Counts, DropInfo, EndpointAdd, EndpointInfo, EndpointState, FdbRow, Health, NeighRow,
+        NetworkCreate, NetworkInfo, NodeInfo, NodeState, PortRow, Problem, Program, Row, SourceStatus,
+        Status, StatusNode, Table, VtepRow,
     },
 };
 use crate::netns::NamespaceFds;
@@ -22,6 +24,10 @@ use std::{
     io::{Read as _, Write as _},
     os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tempfile::TempDir;
@@ -31,8 +37,15 @@ use tokio::{
     task::JoinHandle,
 };
 
-#[derive(Clone)]
-struct Fake;
+/// An agent, and how often something was to be changed.
+#[derive(Clone, Default)]
+struct Fake(Arc<AtomicUsize>);
+
+impl Fake {
+    fn changes(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 fn blue() -> NetworkInfo {
     let subnets = vec!["10.1.0.0/24".to_owned()];
@@ -67,8 +80,8 @@ fn status() -> Status {
     Status {
         state: Health::Healthy,
         node: StatusNode { name: "h1".into(), vtep: None, underlay: None, mtu: None },
-        problems: Vec::new(),
-        programs: Vec::new(),
+        problems: vec![Problem { code: "x".into(), message: "wrong".into(), fix: "do".into() }],
+        programs: vec![Program { name: "p".into(), id: 1, device: "eth0".into(), hook: "h".into() }],
         forwarded: BTreeMap::from([("to_local".to_owned(), 3)]),
         audit: Audit::default(),
         source: SourceStatus { engine: "file".into(), ok: true, error: None, line: None, column: None },
@@ -76,6 +89,33 @@ fn status() -> Status {
         version: "0".into(),
         abi: 1,
     }
+}
+
+fn rows(table: Table) -> Vec<Row> {
+    let (network, vni) = (Some("blue".to_owned()), 42);
+    let mac = "02:42:0a:01:00:01".to_owned();
+    let row = match table {
+        Table::Fdb => Row::Fdb(FdbRow { network, vni, mac, to: "local".into(), vtep: None, ifname: None }),
+        Table::Neigh => Row::Neigh(NeighRow { network, vni, ip: "10.1.0.1".into(), mac }),
+        Table::Vteps => Row::Vtep(VtepRow {
+            vtep: "10.88.0.1".into(),
+            node: None,
+            next_hop: None,
+            mac: Some(mac),
+            device: None,
+            networks: Vec::new(),
+        }),
+        Table::Ports => Row::Port(PortRow {
+            ifname: "ovabc".into(),
+            ifindex: 7,
+            network,
+            vni,
+            macs: vec![mac],
+            allowed: Vec::new(),
+        }),
+        Table::Flood => return Vec::new(),
+    };
+    vec![row]
 }
 
 impl Control for Fake {
@@ -93,9 +133,11 @@ impl Control for Fake {
         }
     }
     async fn network_create(&self, create: NetworkCreate) -> Answer<NetworkInfo> {
+        self.changes();
         Err(Refusal::conflict(format!("paste {} into cluster.toml", create.name)))
     }
     async fn network_delete(&self, _name: String) -> Answer<()> {
+        self.changes();
         Ok(())
     }
     async fn endpoints(&self) -> Answer<Vec<EndpointInfo>> {
@@ -105,9 +147,11 @@ impl Control for Fake {
         if id == web().id { Ok(web()) } else { Err(Refusal::not_found(id)) }
     }
     async fn endpoint_add(&self, _add: EndpointAdd, _namespace: NamespaceFds) -> Answer<EndpointInfo> {
+        self.changes();
         Ok(web())
     }
     async fn endpoint_delete(&self, _id: String) -> Answer<()> {
+        self.changes();
         Err(Refusal::failed("the kernel refused"))
     }
     async fn nodes(&self) -> Answer<Vec<NodeInfo>> {
@@ -116,8 +160,8 @@ impl Control for Fake {
     async fn drops(&self) -> Answer<Vec<DropInfo>> {
         Ok(drops())
     }
-    async fn dump(&self, table: Table) -> Answer<serde_json::Value> {
-        Ok(serde_json::json!([{ "table": table }]))
+    async fn dump(&self, table: Table) -> Answer<Vec<Row>> {
+        Ok(rows(table))
     }
 }
 
@@ -132,9 +176,13 @@ impl Server {
     }
 
     fn start_for(admins: Admins, lifetime: Duration) -> Self {
+        Self::start_with(Fake::default(), admins, lifetime)
+    }
+
+    fn start_with(fake: Fake, admins: Admins, lifetime: Duration) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let socket = ApiSocket::bind(dir.path(), None).expect("a socket");
-        let task = tokio::spawn(serve_with(socket, Fake, admins, std::future::pending(), lifetime));
+        let task = tokio::spawn(serve_with(socket, fake, admins, std::future::pending(), lifetime));
         Self { dir, task }
     }
 
@@ -197,8 +245,9 @@ async fn every_route_answers_with_its_type() {
     assert_eq!(client.get::<Vec<NodeInfo>>("/v1/nodes").await.expect("nodes"), [node()]);
     assert_eq!(client.get::<Vec<DropInfo>>("/v1/drops").await.expect("drops"), drops());
     for table in ["fdb", "neigh", "vteps", "ports", "flood"] {
-        let rows: serde_json::Value = client.get(&format!("/v1/dump/{table}")).await.expect("a table");
-        assert_eq!(rows, serde_json::json!([{ "table": table }]));
+        let answer: Vec<Row> = client.get(&format!("/v1/dump/{table}")).await.expect("a table");
+        let table = serde_json::from_value(table.into()).expect("a table");
+        assert_eq!(answer, rows(table));
     }
     client.delete("/v1/networks/blue").await.expect("deleted");
 }

@@ -2,13 +2,14 @@
 
 mod dump;
 
-pub use dump::{FdbRow, NeighRow, PortRow, Table, VtepRow};
+pub use dump::{FdbRow, NeighRow, PortRow, Row, Table, VtepRow};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// Whether the node does all that it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It does.
@@ -18,7 +19,7 @@ pub enum Health {
 }
 
 /// `GET /v1/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Whether the node does all that it should.
     pub state: Health,
@@ -44,7 +45,7 @@ pub struct Status {
 }
 
 /// The node in a status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StatusNode {
     /// Its name.
     pub name: String,
@@ -57,7 +58,7 @@ pub struct StatusNode {
 }
 
 /// Something that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// A short name for machines.
     pub code: String,
@@ -68,7 +69,7 @@ pub struct Problem {
 }
 
 /// A program in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Program {
     /// Its name.
     pub name: String,
@@ -81,7 +82,7 @@ pub struct Program {
 }
 
 /// The audit: what is installed, compared with what should be.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Audit {
     /// How often it ran.
     pub runs: u64,
@@ -98,7 +99,7 @@ pub struct Audit {
 }
 
 /// Something that another had changed, and that was repaired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Repair {
     /// When, in seconds since 1970 (UTC).
     pub at: Option<u64>,
@@ -109,7 +110,7 @@ pub struct Repair {
 }
 
 /// Where the cluster comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceStatus {
     /// Its name.
     pub engine: String,
@@ -124,7 +125,7 @@ pub struct SourceStatus {
 }
 
 /// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counts {
     /// Nodes, with this one.
     pub nodes: usize,
@@ -137,7 +138,7 @@ pub struct Counts {
 }
 
 /// A network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkInfo {
     /// Its name.
     pub name: String,
@@ -152,7 +153,7 @@ pub struct NetworkInfo {
 }
 
 /// `POST /v1/networks`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkCreate {
     /// Its name.
@@ -172,7 +173,7 @@ pub struct NetworkCreate {
 }
 
 /// How far an endpoint is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointState {
     /// Attached on this node.
@@ -184,7 +185,7 @@ pub enum EndpointState {
 }
 
 /// An endpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EndpointInfo {
     /// Its identifier.
     pub id: String,
@@ -213,7 +214,7 @@ pub struct EndpointInfo {
 }
 
 /// `POST /v1/endpoints`. An rtnetlink socket of the namespace and the namespace come as descriptors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointAdd {
     /// The network.
@@ -234,7 +235,7 @@ pub struct EndpointAdd {
 }
 
 /// How a node is seen from this one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// It is this node.
@@ -247,7 +248,7 @@ pub enum NodeState {
 }
 
 /// A node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeInfo {
     /// Its name.
     pub name: String,
@@ -260,7 +261,7 @@ pub struct NodeInfo {
 }
 
 /// A drop counter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DropInfo {
     /// Why frames were dropped.
     pub reason: String,
@@ -271,7 +272,7 @@ pub struct DropInfo {
 }
 
 /// What every refusal carries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// What is wrong and what to do, in one sentence.
     pub error: String,

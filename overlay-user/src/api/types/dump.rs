@@ -1,9 +1,10 @@
 //! The rows of `GET /v1/dump/TABLE`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A table that `GET /v1/dump/TABLE` shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
     /// Where each MAC address of a network is.
@@ -19,7 +20,7 @@ pub enum Table {
 }
 
 /// A row of `dump fdb`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FdbRow {
     /// The network, where it is known.
     pub network: Option<String>,
@@ -36,7 +37,7 @@ pub struct FdbRow {
 }
 
 /// A row of `dump neigh`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NeighRow {
     /// The network, where it is known.
     pub network: Option<String>,
@@ -49,7 +50,7 @@ pub struct NeighRow {
 }
 
 /// A row of `dump vteps`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VtepRow {
     /// The address of the VTEP.
     pub vtep: String,
@@ -66,7 +67,7 @@ pub struct VtepRow {
 }
 
 /// A row of `dump ports`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PortRow {
     /// The veth on the host.
     pub ifname: String,
@@ -80,4 +81,18 @@ pub struct PortRow {
     pub macs: Vec<String>,
     /// The addresses it may send from.
     pub allowed: Vec<String>,
+}
+
+/// A row of whichever table was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Row {
+    /// Of `dump fdb`.
+    Fdb(FdbRow),
+    /// Of `dump neigh`.
+    Neigh(NeighRow),
+    /// Of `dump vteps`.
+    Vtep(VtepRow),
+    /// Of `dump ports`.
+    Port(PortRow),
 }
