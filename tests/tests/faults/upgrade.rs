@@ -82,6 +82,8 @@ fn down(lab: &mut Lab, old: &PathBuf, mut random: Option<&mut Random>) -> usize 
                 .overlay()
                 .args(["upgrade", "--downgrade"])
                 .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
                 .spawn()
                 .expect("started");
             sleep_below(random, BACK);
