@@ -45,6 +45,14 @@ pub enum BindError {
     /// The path is too long for a Unix socket.
     #[error("{0:?} is too long for a Unix socket (107 bytes at most); use a shorter --run-dir")]
     PathTooLong(PathBuf),
+    /// The run directory takes no file.
+    #[error("cannot write to {path:?}: {error}; make it writable, or use another --run-dir")]
+    NotWritable {
+        /// The run directory.
+        path: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
     /// Another failure.
     #[error("cannot {doing} {path:?}: {error}")]
     Failed {
@@ -73,7 +81,11 @@ impl ApiSocket {
         check_stale(&path)?;
         // Under a name that nobody knows until owner and mode are right.
         let hidden = run_dir.join(format!(".sock.{}", std::process::id()));
-        remove(&hidden)?;
+        if let Err(error) = fs::remove_file(&hidden)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(BindError::NotWritable { path: run_dir.into(), error });
+        }
         let listener = UnixListener::bind(&hidden).map_err(|error| {
             if error.kind() == io::ErrorKind::InvalidInput {
                 BindError::PathTooLong(hidden.clone())

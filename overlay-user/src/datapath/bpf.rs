@@ -24,6 +24,7 @@ use std::{
 };
 
 use self::{
+    errors::unsupported,
     maps::Maps,
     meta::Found,
     pins::{Pins, Set},
@@ -31,7 +32,7 @@ use self::{
 };
 use crate::{
     datapath::{Datapath, DatapathError, DropCount, ProgramInfo},
-    failpoint::failpoint,
+    failpoint::{failpoint, fails},
     plan::Op,
     tables::{Hook, Program, Tables},
 };
@@ -165,6 +166,9 @@ impl Bpf {
         } else {
             false
         };
+        if hook.program == Program::ToUnderlay && fails("last-swap") {
+            return Err(unsupported("the last link: told to fail"));
+        }
         let result =
             hooks::attach_pinned(&self.pins, &self.pins.progs(self.stage.progs()), hook, self.options.by);
         if matches!(result, Err(DatapathError::HeldElsewhere { .. })) && self.stage == Stage::Settled {

@@ -8,7 +8,7 @@ use std::{
 use overlay_tests::{Flow, Host, Lab, Load, Random, full, output_within, run};
 
 use crate::{
-    agents::{assert_healthy, sleep_below, status_code},
+    agents::{assert_healthy, host_programs, sleep_below, status_code},
     figures::Row,
     support::{BLUE, Drops, assert_connected, container, endpoint, pair, v4},
 };
@@ -152,4 +152,33 @@ fn an_upgrade_and_a_downgrade_lose_and_leak_nothing() {
 fn an_upgrade_killed_at_any_step_loses_and_leaks_nothing() {
     let steps = STEPS.map(Some);
     there_and_back("upkill", "upgrade killed at each step, and back", &steps);
+}
+
+#[test]
+fn an_upgrade_that_fails_half_way_is_undone() {
+    let next = next();
+    let mut lab = pair("undone");
+    let load = Load::start(&lab, "a", "b").expect("a load");
+    let before = host_programs(&lab.hosts[0]);
+    let host = &mut lab.hosts[0];
+    host.stop_agent().expect("stopped");
+    let mut command = host.netns.command(&next);
+    command.envs(host.environment()).arg("upgrade");
+    // Its last link: the others run its programs by then.
+    let output = output_within(command.env("OVERLAY_FAIL_AT", "last-swap"), MIGRATION).expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("nothing was changed") && said.contains("told to fail"), "{said}");
+    host.start_agent().expect("the agent that was there before");
+    assert_eq!(host_programs(host), before, "the former programs, under the same numbers");
+    // The control: not told to fail, it goes through.
+    host.stop_agent().expect("stopped");
+    run(host.netns.command(&next).envs(host.environment()).arg("upgrade")).expect("upgraded");
+    host.overlay.clone_from(&next);
+    host.start_agent().expect("the next agent");
+    assert_ne!(host_programs(host), before, "the control");
+    let report = load.stop().expect("counted");
+    Row::new("an upgrade that fails half-way", 1).load(&report).note("undone; the same programs").add();
+    report.assert_clean();
+    assert_connected(container(&lab, "a"), container(&lab, "b"));
 }

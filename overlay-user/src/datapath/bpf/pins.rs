@@ -145,9 +145,13 @@ pub fn uninstall(root: &Path) -> Result<(), DatapathError> {
         }
     }
     // Unlocked only now, so that no agent starts in between.
-    let result = absent_is_done(fs::remove_dir(root)).map_err(removed);
+    let result = match fs::remove_dir(root) {
+        // What is not ours stays, and then the directory.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        result => absent_is_done(result),
+    };
     drop(pins);
-    result
+    result.map_err(removed)
 }
 
 /// Locks a directory; `None` where another has it.
@@ -237,6 +241,12 @@ mod tests {
         let aside = pins.set_next_aside().expect("set aside");
         assert_eq!(fs::read_to_string(aside.join("maps/FDB")).expect("kept"), "first");
         drop(pins);
+        fs::create_dir(dir.path().join("foreign")).expect("made");
+        uninstall(dir.path()).expect("removed");
+        let left: Vec<_> =
+            fs::read_dir(dir.path()).expect("there").flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left, ["foreign"]);
+        fs::remove_dir(dir.path().join("foreign")).expect("removed");
         uninstall(dir.path()).expect("removed");
         assert!(!dir.path().exists());
     }
