@@ -3,7 +3,7 @@
 use overlay_common::DropReason;
 
 /// The sources of these tests that run frames.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     include_str!("arp.rs"),
     include_str!("dhcp.rs"),
     include_str!("ecn.rs"),
@@ -17,6 +17,7 @@ const SOURCES: [&str; 15] = [
     include_str!("to_underlay.rs"),
     include_str!("underlay_deliver.rs"),
     include_str!("underlay_member.rs"),
+    include_str!("underlay_neigh.rs"),
     include_str!("underlay_outer.rs"),
     include_str!("underlay_pass.rs"),
 ];
