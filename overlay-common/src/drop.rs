@@ -38,10 +38,10 @@ drop_reasons! {
     VtepNotInVni = 2, "vtep_not_in_vni", "VXLAN from a VTEP that has no endpoint in this network";
     UnknownVni = 3, "unknown_vni", "VXLAN with a VNI that is no network of the cluster";
     UnknownMac = 4, "unknown_mac", "a destination MAC address that no endpoint of the network has";
-    SpoofedMac = 5, "spoofed_mac", "a container sent from a MAC address that is not its own";
-    SpoofedIp = 6, "spoofed_ip", "a container sent from an IP address that is not its own";
-    SpoofedArp = 7, "spoofed_arp", "a container named a sender in ARP that is not itself";
-    SpoofedNd = 8, "spoofed_nd", "a container claimed an address in neighbour discovery that is not its own";
+    SpoofedMac = 5, "spoofed_mac", "a source MAC address that is not the sender's own";
+    SpoofedIp = 6, "spoofed_ip", "a source IP address that is not the sender's own";
+    SpoofedArp = 7, "spoofed_arp", "ARP that names as its sender another than who sent it";
+    SpoofedNd = 8, "spoofed_nd", "neighbour discovery that claims an address which is not the sender's own";
     RogueRa = 9, "rogue_ra", "a router advertisement or redirect from a container that may not send any";
     RogueDhcp = 10, "rogue_dhcp", "a DHCP server's message from a container that may not send any";
     SplitHorizon = 11, "split_horizon", "a frame from a VTEP for an endpoint behind another VTEP";

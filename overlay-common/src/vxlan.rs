@@ -53,7 +53,7 @@ map_type! {
         pub addr: Ip16,
         /// Interface index of the device that leads there, host order.
         pub ifindex: u32,
-        /// Bits of `Vtep::ROUTED`, `Vtep::NEXT_HOP_MAC`.
+        /// Bits of `Vtep::ROUTED`, `Vtep::NEXT_HOP_MAC`, `Vtep::EXTERNAL`.
         pub flags: u32,
     } size 112, align 8
 }
@@ -76,6 +76,8 @@ impl Vtep {
     pub const ROUTED: u32 = 1;
     /// Flag: the template holds the next hop's MAC address.
     pub const NEXT_HOP_MAC: u32 = 2;
+    /// Flag: no programs of ours are there, so nobody has checked what its stations claim.
+    pub const EXTERNAL: u32 = 4;
     /// A free place of the array.
     pub const EMPTY: Self =
         Self { outer: [0; TEMPLATE], next_hop: Ip16::ZERO, addr: Ip16::ZERO, ifindex: 0, flags: 0 };

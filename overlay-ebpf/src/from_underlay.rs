@@ -12,7 +12,8 @@ use overlay_common::{
 use crate::{
     Drop, Verdict, decap,
     from_container::deliver,
-    maps,
+    helpers, maps,
+    neigh_remote::{self, Sender},
     packet::{ETH, Family, Packet},
 };
 
@@ -110,7 +111,8 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     if !MacAddr::is_unicast(eth.src) {
         return Err(DropReason::Malformed);
     }
-    if eth.dst.is_multicast() {
+    let about_neighbours = neigh_remote::concerns(&pkt, outer.inner, &eth);
+    if eth.dst.is_multicast() && !about_neighbours {
         return Err(DropReason::Bum);
     }
     let family = match eth.ethertype {
@@ -119,10 +121,24 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
         ethertype::IPV6 => Family::V6,
         _ => Family::Other,
     };
+    let sender = Sender { vni: outer.vni, vtep: outer.src, mac: eth.src };
+    if eth.dst.is_multicast() {
+        let pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
+        let (pkt, asked) = neigh_remote::check(pkt, sender, &eth)?;
+        // What asks nothing is for nobody: an announcement tells what the tables have.
+        let fdb = sender.port_of(asked.ok_or(DropReason::Bum)?)?;
+        // Through the device, so that the container's stack knows it as sent to a group (`eth_type_trans`).
+        let verdict = helpers::redirect(pkt, fdb.ifindex)?;
+        maps::count(Counter::FromUnderlay);
+        return Ok(verdict);
+    }
     let fdb = maps::fdb(outer.vni, eth.dst)?;
     match fdb.delivery {
         Fdb::PEER | Fdb::EGRESS => {
-            let pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
+            let mut pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
+            if about_neighbours {
+                pkt = neigh_remote::check(pkt, sender, &eth)?.0;
+            }
             let verdict = deliver(pkt, fdb, family)?;
             maps::count(Counter::FromUnderlay);
             Ok(verdict)

@@ -91,7 +91,7 @@ pub(crate) fn ipv4(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
 /// The inner IPv6 packet behind an Ethernet header at the start of the frame.
 #[inline(always)]
 pub(crate) fn ipv6(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
-    let mut pkt = pkt.pull(ETH + Ipv6Hdr::LEN)?;
+    let pkt = pkt.pull(ETH + Ipv6Hdr::LEN)?;
     let header = pkt.at::<Ipv6Hdr>(ETH)?;
     if header.vcf[0] >> 4 != 6 {
         return Err(DropReason::Malformed);
@@ -107,18 +107,17 @@ pub(crate) fn ipv6(pkt: Packet<'_>) -> Result<(Packet<'_>, Ip), DropReason> {
         fragment: false,
         ports: NO_PORTS,
     };
+    // Copied: of pointers that go round a loop the compiler makes arithmetic that the verifier refuses.
     // Once more than there are extension headers: for the transport header.
     for _ in 0..=MAX_EXTENSIONS {
         match ip.protocol {
             protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION_OPTIONS => {
-                pkt = pkt.pull(ip.transport + ExtHdr::LEN)?;
-                let extension = pkt.at::<ExtHdr>(ip.transport)?;
+                let extension = pkt.copy::<ExtHdr>(ip.transport).ok_or(DropReason::Malformed)?;
                 ip.protocol = extension.next;
                 ip.transport += (usize::from(extension.len) + 1) * 8;
             }
             protocol::FRAGMENT => {
-                pkt = pkt.pull(ip.transport + FragmentHdr::LEN)?;
-                let fragment = pkt.at::<FragmentHdr>(ip.transport)?;
+                let fragment = pkt.copy::<FragmentHdr>(ip.transport).ok_or(DropReason::Malformed)?;
                 ip.fragment = true;
                 // The lowest three bits are no part of the offset.
                 if fragment.offset[0] != 0 || fragment.offset[1] & 0xf8 != 0 {

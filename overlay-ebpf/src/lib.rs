@@ -15,6 +15,7 @@ mod helpers;
 mod inner;
 mod maps;
 mod neigh;
+mod neigh_remote;
 pub mod packet;
 mod to_underlay;
 mod trace;

@@ -61,10 +61,13 @@ pub(crate) fn fdb(vni: u32, mac: MacAddr) -> Result<&'static Fdb, DropReason> {
 }
 
 /// The MAC address of the endpoint with this address.
+///
+/// By reference: in a `Result` of its own it lies at an odd offset, and copies of it on the stack are misaligned,
+/// which the verifier refuses.
 #[inline(always)]
-pub(crate) fn neigh(vni: u32, ip: Ip16) -> Result<MacAddr, DropReason> {
+pub(crate) fn neigh(vni: u32, ip: Ip16) -> Result<&'static MacAddr, DropReason> {
     // SAFETY: as in `port`.
-    unsafe { NEIGH.get(NeighKey::new(vni, ip)) }.map(|neigh| neigh.mac).ok_or(DropReason::UnknownNeigh)
+    unsafe { NEIGH.get(NeighKey::new(vni, ip)) }.map(|neigh| &neigh.mac).ok_or(DropReason::UnknownNeigh)
 }
 
 /// The way to a VTEP, by its place.

@@ -59,11 +59,11 @@ pub(crate) fn icmpv6<'a>(pkt: Packet<'a>, port: &Port, eth: Eth, ip: &Ip) -> Res
             Err(DropReason::RogueRa)
         }
         icmpv6::NEIGHBOUR_SOLICITATION => {
-            let (pkt, target) = message(pkt, port, ip, nd::SOURCE_MAC)?;
+            let (pkt, target) = message(pkt, ip, nd::SOURCE_MAC, |mac| port.has_mac(mac))?;
             solicitation(pkt, port, Solicitation { from_mac: eth.src, from: ip.src.octets(), target })
         }
         icmpv6::NEIGHBOUR_ADVERTISEMENT => {
-            let (pkt, target) = message(pkt, port, ip, nd::TARGET_MAC)?;
+            let (pkt, target) = message(pkt, ip, nd::TARGET_MAC, |mac| port.has_mac(mac))?;
             if port.has_ip(Ip16::v6(target)) {
                 Ok(Next::Forward(pkt, ip.flow()))
             } else {
@@ -74,16 +74,16 @@ pub(crate) fn icmpv6<'a>(pkt: Packet<'a>, port: &Port, eth: Eth, ip: &Ip) -> Res
     }
 }
 
-/// The target of a solicitation or advertisement, once its link-layer address option names the port's own MAC.
+/// The target of a solicitation or advertisement, once its link-layer address options of this kind name a MAC address
+/// of the sender's own.
 #[inline(always)]
-fn message<'a>(
+pub(crate) fn message<'a>(
     pkt: Packet<'a>,
-    port: &Port,
     ip: &Ip,
     claims: u8,
+    is_own: impl Fn(MacAddr) -> bool,
 ) -> Result<(Packet<'a>, [u8; 16]), DropReason> {
-    let mut pkt = pkt.pull(ip.transport + NdMessage::LEN)?;
-    let target = pkt.at::<NdMessage>(ip.transport)?.target;
+    let target = pkt.copy::<NdMessage>(ip.transport).ok_or(DropReason::Malformed)?.target;
     if ip.hop_limit != nd::HOP_LIMIT || Ip16::v6(target).is_v4() {
         return Err(DropReason::Malformed);
     }
@@ -92,12 +92,11 @@ fn message<'a>(
         if pkt.len() < offset + NdOption::LEN {
             return Ok((pkt, target));
         }
-        pkt = pkt.pull(offset + NdOption::LEN)?;
-        let option = *pkt.at::<NdOption>(offset)?;
+        let option = pkt.copy::<NdOption>(offset).ok_or(DropReason::Malformed)?;
         if option.len == 0 {
             return Err(DropReason::Malformed);
         }
-        if option.kind == claims && !port.has_mac(option.mac) {
+        if option.kind == claims && !is_own(option.mac) {
             return Err(DropReason::SpoofedNd);
         }
         offset += usize::from(option.len) * 8;
@@ -127,6 +126,6 @@ fn answered<'a>(pkt: Packet<'_>, counter: Counter) -> Result<Next<'a>, DropReaso
 /// Who has an address; nobody but the port itself answers for the port's own.
 #[inline(always)]
 fn lookup(port: &Port, ip: Ip16) -> Result<MacAddr, DropReason> {
-    let mac = maps::neigh(port.vni(), ip)?;
+    let mac = *maps::neigh(port.vni(), ip)?;
     if port.has_mac(mac) { Err(DropReason::OwnNeigh) } else { Ok(mac) }
 }

@@ -67,6 +67,8 @@ pub struct Net {
 pub struct Vtep {
     /// The way there; without one it is unroutable, and its frames are dropped and counted.
     pub next_hop: Option<NextHop>,
+    /// Whether it is a plain VXLAN device, whose stations nobody checks but who receives from them.
+    pub external: bool,
 }
 
 /// Where a MAC address is.

@@ -59,7 +59,7 @@ fn tables() -> impl Strategy<Value = Tables> {
     );
     let vteps = collection::btree_map(
         (1..4_u8).prop_map(vtep),
-        next_hop().prop_map(|next_hop| Vtep { next_hop }),
+        (next_hop(), any::<bool>()).prop_map(|(next_hop, external)| Vtep { next_hop, external }),
         0..3,
     );
     let members = collection::btree_set((1..4_u32, 1..4_u8), 0..5);
@@ -189,7 +189,7 @@ proptest! {
 fn a_move_is_one_step() {
     let at = |number| Tables {
         nets: [(vni(1), Net { encrypted: false })].into(),
-        vteps: [1, 2].map(|n| (vtep(n), Vtep { next_hop: None })).into(),
+        vteps: [1, 2].map(|n| (vtep(n), Vtep { next_hop: None, external: false })).into(),
         fdb: [((vni(1), mac(1)), place(number, false))].into(),
         ..Tables::default()
     };

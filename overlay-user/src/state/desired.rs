@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{State, inner_mtu};
 use crate::{
-    cluster::{Cluster, Endpoint, Network},
+    cluster::{Cluster, Endpoint, Network, NodeKind},
     event::Underlay,
     tables::{Fdb, Hook, Ifindex, Net, NodeEntry, Port, Program, Tables, Vtep},
 };
@@ -46,12 +46,15 @@ impl State {
             inner_mtu: inner_mtu(underlay),
         };
         let nets = cluster.networks.values();
-        let vteps = self.remote_nodes(cluster, underlay.vtep).map(|node| node.vtep);
+        let vteps = self.remote_nodes(cluster, underlay.vtep);
         Tables {
             node: Some(node),
             nets: nets.map(|network| (network.vni, Net { encrypted: network.encrypted })).collect(),
             vteps: vteps
-                .map(|vtep| (vtep, Vtep { next_hop: underlay.next_hops.get(&vtep).cloned() }))
+                .map(|node| {
+                    let next_hop = underlay.next_hops.get(&node.vtep).cloned();
+                    (node.vtep, Vtep { next_hop, external: node.kind == NodeKind::External })
+                })
                 .collect(),
             hooks: [Program::FromUnderlay, Program::ToUnderlay]
                 .map(|program| Hook { program, ifindex: underlay.ifindex })

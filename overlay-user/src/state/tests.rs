@@ -245,7 +245,7 @@ fn an_unroutable_vtep_is_in_the_tables_without_a_way() {
     let mut state = state_of(CLUSTER);
     state.apply(Event::Underlay(Underlay { next_hops: BTreeMap::new(), ..underlay() }));
     let tables = state.tables().expect("tables");
-    assert_eq!(tables.vteps[&ip("10.88.0.2")], Vtep { next_hop: None });
+    assert_eq!(tables.vteps[&ip("10.88.0.2")], Vtep { next_hop: None, external: false });
     assert_eq!(cluster(CLUSTER).nodes["h3"].kind, NodeKind::External);
 }
 

@@ -23,6 +23,7 @@ mod size;
 mod to_underlay;
 mod underlay_deliver;
 mod underlay_member;
+mod underlay_neigh;
 mod underlay_outer;
 mod underlay_pass;
 mod unguarded;

@@ -17,6 +17,7 @@ const SOURCES: [&str; 16] = [
     include_str!("to_underlay.rs"),
     include_str!("underlay_deliver.rs"),
     include_str!("underlay_member.rs"),
+    include_str!("underlay_neigh.rs"),
     include_str!("underlay_outer.rs"),
     include_str!("underlay_pass.rs"),
     include_str!("unguarded.rs"),

@@ -37,6 +37,8 @@ pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 pub(crate) const VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
 pub(crate) const UNROUTED_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 3);
 pub(crate) const UNRESOLVED_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 4);
+/// A plain VXLAN device, without programs of ours.
+pub(crate) const PLAIN_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 5);
 /// MAC addresses of the outer header to `VTEP`.
 pub(crate) const OUTER_SRC: MacAddr = MacAddr::new([0x02, 0, 0, 0, 0, 0x51]);
 pub(crate) const OUTER_DST: MacAddr = MacAddr::new([0x02, 0, 0, 0, 0, 0x52]);
@@ -73,6 +75,8 @@ pub(crate) const SECRET: Station = station(6);
 pub(crate) const BESIDE: Station = station(7);
 /// One on this node that is delivered to through its device.
 pub(crate) const EGRESS: Station = station(8);
+/// One behind the plain VXLAN device.
+pub(crate) const PLAIN: Station = station(9);
 /// One that the table has not.
 pub(crate) const NOBODY: Station = station(200);
 
@@ -115,10 +119,13 @@ impl Kernel {
         let (v4, v6) = (Ipv4Addr::new(192, 168, 7, 0), Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 0));
         self.set_port(&port(&[prefix(v4, 24), prefix(v6, 64)], 0));
         let route = Route { ifindex: 9, next_hop: VTEP, src_mac: OUTER_SRC, dst_mac: Some(OUTER_DST) };
+        let mut plain = Vtep::v4(OUR_VTEP, PLAIN_VTEP, UDP_PORT, Some(route));
+        plain.flags |= Vtep::EXTERNAL;
         for (place, vtep) in [
             (0, Vtep::v4(OUR_VTEP, VTEP, UDP_PORT, Some(route))),
             (1, Vtep::v4(OUR_VTEP, UNROUTED_VTEP, UDP_PORT, None)),
             (2, Vtep::v4(OUR_VTEP, UNRESOLVED_VTEP, UDP_PORT, Some(Route { dst_mac: None, ..route }))),
+            (5, plain),
         ] {
             self.vteps.set(place, vtep, 0).expect("VTEPS");
         }
@@ -129,6 +136,8 @@ impl Kernel {
             (0, VTEP, 0),
             (VNI, VTEP, 0),
             (SECRET_VNI, VTEP, Member::ENCRYPTED),
+            (0, PLAIN_VTEP, 0),
+            (VNI, PLAIN_VTEP, 0),
             (0, UNROUTED_VTEP, 0),
             (OTHER_VNI, UNROUTED_VTEP, 0),
         ] {
@@ -145,6 +154,7 @@ impl Kernel {
             (SECRET, Fdb::remote(0, Fdb::ENCRYPTED)),
             (BESIDE, Fdb::local(DEVICE)),
             (EGRESS, egress),
+            (PLAIN, Fdb::remote(5, 0)),
         ] {
             self.set_fdb(VNI, station.mac, fdb);
             for ip in [station.v4.into(), station.v6.into(), IpAddr::from(station.mac.link_local())] {

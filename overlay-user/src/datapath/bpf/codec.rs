@@ -53,14 +53,18 @@ pub(super) fn vtep(node: &NodeEntry, addr: IpAddr, vtep: &Vtep) -> Result<vxlan:
         }
         _ => None,
     };
-    Ok(vxlan::Vtep::v4(local, remote, node.udp_port, route))
+    let mut template = vxlan::Vtep::v4(local, remote, node.udp_port, route);
+    if vtep.external {
+        template.flags |= vxlan::Vtep::EXTERNAL;
+    }
+    Ok(template)
 }
 
 pub(super) fn vtep_back(vtep: &vxlan::Vtep) -> Vtep {
     let (source_mac, dst) = vtep.macs();
     let mac = (vtep.flags & vxlan::Vtep::NEXT_HOP_MAC != 0).then_some(dst);
     let hop = NextHop { ifindex: Ifindex(vtep.ifindex), via: vtep.next_hop().to_ip(), mac, source_mac };
-    Vtep { next_hop: vtep.is_routed().then_some(hop) }
+    Vtep { next_hop: vtep.is_routed().then_some(hop), external: vtep.flags & vxlan::Vtep::EXTERNAL != 0 }
 }
 
 pub(super) fn port(port: &Port) -> Result<map::Port, DatapathError> {
