@@ -3,7 +3,7 @@
 use overlay_common::DropReason;
 
 /// The sources of these tests that run frames.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     include_str!("arp.rs"),
     include_str!("dhcp.rs"),
     include_str!("ecn.rs"),
