@@ -8,6 +8,7 @@ mod bindings;
 mod control;
 mod core;
 mod endpoints;
+mod notify;
 mod preflight;
 mod reconcile;
 mod report;
@@ -24,7 +25,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use self::core::Agent;
+use self::{core::Agent, notify::Notify};
 use crate::{
     api::{access::Admins, server, socket::ApiSocket},
     cli::Paths,
@@ -78,7 +79,10 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
             let _ended = stopped.await;
         }));
     tracing::info!(node = config.node.name, "running");
-    run_loop(&agent, source, watch, stop).await;
+    let mut notify = Notify::from_env();
+    notify.ready();
+    run_loop(&agent, source, watch, stop, &mut notify).await;
+    notify.stopping();
     drop(done);
     api.await?.context("the API socket failed")?;
     tracing::info!("stopped; what is installed goes on forwarding");
@@ -86,7 +90,13 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
 }
 
 /// Takes in what happens until a signal ends it.
-async fn run_loop(agent: &Shared, mut source: FileSource, mut watch: Watch, mut stop: (Signal, Signal)) {
+async fn run_loop(
+    agent: &Shared,
+    mut source: FileSource,
+    mut watch: Watch,
+    mut stop: (Signal, Signal),
+    notify: &mut Notify,
+) {
     let mut audit = interval(AUDIT);
     audit.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -99,17 +109,23 @@ async fn run_loop(agent: &Shared, mut source: FileSource, mut watch: Watch, mut 
                 Some(Change::LinkGone(ifindex)) => agent.lock().await.link_gone(ifindex).await,
                 Some(Change::Lost) => agent.lock().await.everything_changed().await,
                 None => {
-                    watch = restart(agent).await;
+                    watch = restart(agent, notify).await;
                 }
             },
-            _ = audit.tick() => agent.lock().await.audit().await,
+            _ = audit.tick() => {
+                let mut agent = agent.lock().await;
+                agent.audit().await;
+                notify.status(&report::line(&agent));
+            }
+            () = notify.due() => notify.alive(),
         }
     }
 }
 
 /// Subscribes again after a subscription broke, however long it takes; the audit goes on meanwhile.
-async fn restart(agent: &Shared) -> Watch {
+async fn restart(agent: &Shared, notify: &mut Notify) -> Watch {
     loop {
+        notify.alive();
         match Watch::start() {
             Ok(watch) => {
                 agent.lock().await.everything_changed().await;

@@ -66,6 +66,17 @@ pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
     })
 }
 
+/// How the node is, in one line.
+pub(super) fn line(agent: &Agent) -> String {
+    match problems(agent).as_slice() {
+        [] => format!("healthy, {} endpoints attached", agent.reconciler.installed().ports.len()),
+        [only] => format!("degraded: {}", only.message),
+        [first, more @ ..] => {
+            format!("degraded: {} (and {} more: overlay status)", first.message, more.len())
+        }
+    }
+}
+
 /// What is wrong: with what the state says, with the kernel, with what the agent could not do.
 fn problems(agent: &Agent) -> Vec<Problem> {
     let known = agent.state.problems();

@@ -28,20 +28,28 @@ fn lab(name: &str, more: &str) -> Lab {
     lab
 }
 
-/// The binary where any user may run it: the build directory may be root's alone.
-fn public_overlay(host: &Host) -> PathBuf {
-    let copy = host.dir.join("overlay");
-    if !copy.exists() {
-        fs::copy(&host.overlay, &copy).expect("copied");
+/// A copy of the binary where any user may run it: the build directory may be root's alone. Removed with this.
+struct PublicBinary(PathBuf);
+
+impl PublicBinary {
+    fn new(host: &Host, name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ovt-{name}-overlay"));
+        fs::copy(&host.overlay, &path).expect("copied");
+        Self(path)
     }
-    copy
+}
+
+impl Drop for PublicBinary {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).expect("removed");
+    }
 }
 
 /// Runs `overlay LINE` as `UID` with only the group `gid`.
-fn as_user(host: &Host, gid: &str, line: &str) -> Output {
+fn as_user(host: &Host, binary: &PublicBinary, gid: &str, line: &str) -> Output {
     let mut command = host.netns.command("setpriv");
     command.args(["--reuid", UID, "--regid", gid, "--clear-groups"]);
-    command.arg(public_overlay(host)).args(line.split_whitespace()).envs(host.environment());
+    command.arg(&binary.0).args(line.split_whitespace()).envs(host.environment());
     output_within(&mut command, Duration::from_secs(10)).expect("ran")
 }
 
@@ -53,16 +61,17 @@ fn error_of(output: &Output) -> String {
 fn a_member_of_the_group_reads_and_changes_nothing() {
     let lab = lab("member", "");
     let host = &lab.hosts[0];
+    let binary = PublicBinary::new(host, "member");
     for line in
         ["status", "endpoint list", "endpoint show a", "network list", "node list", "drops", "dump fdb"]
     {
-        let output = as_user(host, GID, line);
+        let output = as_user(host, &binary, GID, line);
         assert_eq!(output.status.code(), Some(0), "{line}: {}", error_of(&output));
     }
     let id = endpoint(host, "a")["id"].as_str().expect("an id").to_owned();
     for (line, verb) in [(format!("endpoint delete {id}"), "DELETE"), ("network create green".into(), "POST")]
     {
-        let output = as_user(host, GID, &line);
+        let output = as_user(host, &binary, GID, &line);
         assert_eq!(output.status.code(), Some(1), "{line}");
         assert_eq!(
             error_of(&output),
@@ -75,7 +84,7 @@ fn a_member_of_the_group_reads_and_changes_nothing() {
     assert_eq!(endpoint(host, "a")["state"], "ready");
     assert!(host.log().contains("refused to a caller who is no administrator"), "{}", host.log());
     // Outside of the group not even the socket opens.
-    let stranger = as_user(host, OTHER_GID, "status");
+    let stranger = as_user(host, &binary, OTHER_GID, "status");
     assert_eq!(stranger.status.code(), Some(2));
     assert!(error_of(&stranger).contains("no permission to use"), "{}", error_of(&stranger));
     // The control: root may.
@@ -89,7 +98,8 @@ fn a_member_of_the_group_reads_and_changes_nothing() {
 fn a_listed_administrator_changes_what_root_may() {
     let lab = lab("admin", &format!("admins = [{UID}]"));
     let host = &lab.hosts[0];
-    let output = as_user(host, GID, "endpoint delete a");
+    let binary = PublicBinary::new(host, "admin");
+    let output = as_user(host, &binary, GID, "endpoint delete a");
     assert_eq!(output.status.code(), Some(0), "{}", error_of(&output));
     assert_eq!(endpoint(host, "a")["state"], "unbound");
     assert!(host.log().contains(&format!("uid={UID}")), "{}", host.log());

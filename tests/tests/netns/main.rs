@@ -22,6 +22,7 @@ mod refusals;
 mod refused_edits;
 mod restart;
 mod rogue;
+mod service;
 mod source;
 mod start;
 mod stream;
