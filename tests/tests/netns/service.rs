@@ -94,7 +94,7 @@ fn the_service_manager_hears_ready_alive_and_stopping() {
     let mut agent = Service::start(host, &[], Some(&socket));
     assert_eq!(heard(&manager, ""), "READY=1", "nothing is said before");
     let status = host.status().expect("who is ready answers");
-    assert_eq!(status["programs"].as_array().map(Vec::len), Some(1), "the tables are written: {status}");
+    assert_eq!(status["programs"].as_array().map(Vec::len), Some(2), "the tables are written: {status}");
     assert_eq!(status["counts"]["endpoints"], 1, "{status}");
     heard(&manager, "STATUS=");
     for _ in 0..3 {
@@ -168,6 +168,38 @@ fn the_capabilities_of_the_unit_suffice() {
     assert_eq!(endpoint(host, "a")["state"], "unbound");
     agent.signal(Signal::TERM);
     assert_eq!(agent.0.wait().expect("it ends").code(), Some(0), "{}", host.log());
+}
+
+#[test]
+fn three_capabilities_do_for_all_but_containers_mtus() {
+    let mut lab = hosts("threecaps", 1);
+    lab.declare_container(0, BLUE, "a", &addresses(1)).expect("declared");
+    lab.declare_container(0, BLUE, "b", &addresses(2)).expect("declared");
+    lab.write_cluster().expect("written");
+    let (host, a, b) = (&lab.hosts[0], container(&lab, "a"), container(&lab, "b"));
+    let wrapper = ["setpriv", "--bounding-set", "-all,+bpf,+net_admin,+perfmon", "--inh-caps", "-all"];
+    for time in ["first", "adopting"] {
+        let mut agent = Service::start(host, &wrapper, None);
+        agent.wait_until_answering(host);
+        if time == "first" {
+            for (name, container) in [("a", a), ("b", b)] {
+                let path = container.netns.path().display().to_string();
+                host.ask(&["endpoint", "add", "--network", BLUE, "--name", name, "--netns", &path])
+                    .expect("bound");
+            }
+        }
+        assert!(a.netns.ping(addresses(2)[0]), "{time}");
+        // An audit must find nothing to repair.
+        wait_for("audits", LIMIT, || host.status().expect("an answer")["audit"]["runs"].as_u64() >= Some(2));
+        let status = host.status().expect("an answer");
+        assert_eq!(
+            (&status["state"], &status["audit"]["repaired"]),
+            (&"healthy".into(), &0.into()),
+            "{status}"
+        );
+        agent.signal(Signal::TERM);
+        assert_eq!(agent.0.wait().expect("it ends").code(), Some(0), "{}", host.log());
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What went wrong with a map, link or program, as a `DatapathError`.
 
-use std::{error::Error, io, path::Path};
+use std::{error::Error, io};
 
 use aya::maps::MapError;
 use rustix::io::Errno;
@@ -25,14 +25,6 @@ pub(super) fn full_or_failed(name: &'static str) -> impl Fn(MapError) -> Datapat
             return DatapathError::Full { map: name };
         }
         on_map(name)(error)
-    }
-}
-
-/// Looking at a pinned link failed.
-pub(super) fn on_link<E: Error>(pin: &Path) -> impl Fn(E) -> DatapathError {
-    move |error| DatapathError::Kernel {
-        action: format!("read the link {}", pin.display()),
-        source: flat(&error),
     }
 }
 

@@ -137,7 +137,7 @@ fn program_at(path: &Path, program: Program, device: &str) -> Result<Option<(Ifi
     let id = if clsact::is_note(path) {
         clsact::program_at(program, ifindex)?
     } else {
-        tcx::program_at(path, program, device)?
+        tcx::program_at(path, ifindex)
     };
     Ok(id.map(|id| (ifindex, id)))
 }
