@@ -8,6 +8,7 @@
 mod capture;
 mod cluster;
 mod command;
+mod figure;
 mod host;
 mod lab;
 mod leftovers;
@@ -21,6 +22,7 @@ pub use crate::{
     capture::Capture,
     cluster::{Cluster, Endpoint, Network, Node},
     command::{output_within, run},
+    figure::figure,
     host::Host,
     lab::{Container, Lab, Options},
     netns::Netns,

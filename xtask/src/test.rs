@@ -1,5 +1,6 @@
 //! `cargo xtask test`
 
+mod figures;
 mod output;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::output::Count;
+use self::{figures::Figures, output::Count};
 use crate::{
     build, project,
     setup::{self, Group},
@@ -37,23 +38,26 @@ enum Tier {
     Prog,
     /// Real traffic between namespaces.
     Netns,
+    /// A stock VXLAN device of the kernel as a node.
+    Peer,
 }
 
 impl Tier {
-    const ALL: [Self; 3] = [Self::Unit, Self::Prog, Self::Netns];
+    const ALL: [Self; 4] = [Self::Unit, Self::Prog, Self::Netns, Self::Peer];
 
     fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
             Self::Prog => "prog",
             Self::Netns => "netns",
+            Self::Peer => "peer",
         }
     }
 
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog => &[Group::Build],
-            Self::Netns => &[Group::Build, Group::Lab, Group::Test],
+            Self::Netns | Self::Peer => &[Group::Build, Group::Lab, Group::Test],
         }
     }
 
@@ -83,6 +87,16 @@ impl Tier {
                 "overlay-tests",
                 "--test",
                 "netns",
+                "--",
+                "--test-threads=1",
+            ],
+            Self::Peer => &[
+                "test",
+                "--no-fail-fast",
+                "--package",
+                "overlay-tests",
+                "--test",
+                "peer",
                 "--",
                 "--test-threads=1",
             ],
@@ -133,16 +147,20 @@ fn run_tier(tier: Tier, full: bool) -> Result<Count> {
         command.env("OVERLAY_TEST_FULL", "1");
     }
     let mut child = command.spawn().context("cannot start cargo")?;
-    let mut count = Count::default();
+    let (mut count, mut figures) = (Count::default(), Figures::default());
     let mut stdout = BufReader::new(child.stdout.take().context("cargo has no stdout")?);
     let mut line = Vec::new();
     while stdout.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line);
         print!("{text}");
         count.read(text.trim_end());
+        figures.read(text.trim_end());
         line.clear();
     }
     let status = child.wait()?;
+    for line in figures.lines() {
+        println!("{line}");
+    }
     if !status.success() && count.failed == 0 {
         // No test said so: the tier did not compile, or a test ended the whole process.
         println!("tier  {}: cargo test ended with {status} before its tests did", tier.name());
