@@ -6,7 +6,7 @@ use network_types::{arp::ArpHdr, ip::Ipv6Hdr};
 use overlay_common::{
     DropReason, Ip16, MacAddr,
     arp::{self, Arp},
-    header::{Eth, Header as _, ethertype, icmpv6, protocol},
+    header::{Eth, ethertype, icmpv6, protocol},
     map::Fdb,
     nd,
     vxlan::Vtep,

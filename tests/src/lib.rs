@@ -8,6 +8,7 @@
 mod capture;
 mod cluster;
 mod command;
+mod figure;
 mod full;
 mod host;
 mod lab;
@@ -24,6 +25,7 @@ pub use crate::{
     capture::Capture,
     cluster::{Cluster, Endpoint, Network, Node},
     command::{output_within, run},
+    figure::figure,
     full::full,
     host::Host,
     lab::{Container, Lab, Options},

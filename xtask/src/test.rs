@@ -1,5 +1,6 @@
 //! `cargo xtask test`
 
+mod figures;
 mod output;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::output::Count;
+use self::{figures::Figures, output::Count};
 use crate::{
     build, project,
     setup::{self, Group},
@@ -38,18 +39,21 @@ enum Tier {
     Prog,
     /// Real traffic between namespaces.
     Netns,
+    /// A stock VXLAN device of the kernel as a node.
+    Peer,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
 }
 
 impl Tier {
-    const ALL: [Self; 4] = [Self::Unit, Self::Prog, Self::Netns, Self::Faults];
+    const ALL: [Self; 5] = [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults];
 
     fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
             Self::Prog => "prog",
             Self::Netns => "netns",
+            Self::Peer => "peer",
             Self::Faults => "faults",
         }
     }
@@ -57,7 +61,7 @@ impl Tier {
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog => &[Group::Build],
-            Self::Netns | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
+            Self::Netns | Self::Peer | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
         }
     }
 
@@ -79,25 +83,15 @@ impl Tier {
             Self::Prog => {
                 &["test", "--no-fail-fast", "--package", "overlay-tests", "--lib", "--test", "prog"]
             }
-            // One at a time: the tests share two cores and measure time-outs.
-            Self::Netns => &[
+            // One at a time: the tests share two cores and measure time-outs; and the last of the tier faults prints
+            // the figures of all.
+            Self::Netns | Self::Peer | Self::Faults => &[
                 "test",
                 "--no-fail-fast",
                 "--package",
                 "overlay-tests",
                 "--test",
-                "netns",
-                "--",
-                "--test-threads=1",
-            ],
-            // One at a time too, and in the order of their names: the last prints the figures of all.
-            Self::Faults => &[
-                "test",
-                "--no-fail-fast",
-                "--package",
-                "overlay-tests",
-                "--test",
-                "faults",
+                self.name(),
                 "--",
                 "--test-threads=1",
             ],
@@ -161,16 +155,20 @@ fn run_tier(tier: Tier, full: bool, next: Option<&Path>) -> Result<Count> {
         command.env("OVERLAY_TEST_FULL", "1");
     }
     let mut child = command.spawn().context("cannot start cargo")?;
-    let mut count = Count::default();
+    let (mut count, mut figures) = (Count::default(), Figures::default());
     let mut stdout = BufReader::new(child.stdout.take().context("cargo has no stdout")?);
     let mut line = Vec::new();
     while stdout.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line);
         print!("{text}");
         count.read(text.trim_end());
+        figures.read(text.trim_end());
         line.clear();
     }
     let status = child.wait()?;
+    for line in figures.lines() {
+        println!("{line}");
+    }
     if !status.success() && count.failed == 0 {
         // No test said so: the tier did not compile, or a test ended the whole process.
         println!("tier  {}: cargo test ended with {status} before its tests did", tier.name());
