@@ -66,36 +66,25 @@ impl Tier {
     }
 
     fn command(self) -> Command {
-        project::cargo(match self {
+        let mut command = project::cargo(&["test", "--no-fail-fast"]);
+        match self {
             // The kernel programs have examples only: what their packet handle lets compile, and what not.
-            Self::Unit => &[
-                "test",
-                "--no-fail-fast",
-                "--package",
-                "overlay-common",
-                "--package",
-                "overlay-user",
-                "--package",
-                "xtask",
-                "--package",
-                "overlay-ebpf",
-            ],
+            Self::Unit => {
+                for package in ["overlay-common", "overlay-user", "xtask", "overlay-ebpf"] {
+                    command.args(["--package", package]);
+                }
+            }
             Self::Prog => {
-                &["test", "--no-fail-fast", "--package", "overlay-tests", "--lib", "--test", "prog"]
+                command.args(["--package", "overlay-tests", "--lib", "--test", "prog"]);
             }
             // One at a time: the tests share two cores and measure time-outs; and the last of the tier faults prints
             // the figures of all.
-            Self::Netns | Self::Peer | Self::Faults => &[
-                "test",
-                "--no-fail-fast",
-                "--package",
-                "overlay-tests",
-                "--test",
-                self.name(),
-                "--",
-                "--test-threads=1",
-            ],
-        })
+            Self::Netns | Self::Peer | Self::Faults => {
+                let test = ["--package", "overlay-tests", "--test", self.name(), "--", "--test-threads=1"];
+                command.args(test);
+            }
+        }
+        command
     }
 }
 
