@@ -11,6 +11,7 @@ pub mod config;
 pub mod datapath;
 pub mod document;
 pub mod event;
+pub mod logging;
 pub mod netlink;
 pub mod netns;
 pub mod plan;

@@ -13,6 +13,7 @@ mod frames;
 mod guards;
 mod lifecycle;
 mod limits;
+mod log;
 mod malformed;
 mod policy;
 mod refusals;
