@@ -44,8 +44,7 @@ const AUDIT: Duration = Duration::from_secs(5);
 type Shared = Arc<Mutex<Agent>>;
 
 /// Runs the agent until SIGTERM or SIGINT. What it installed stays, and goes on forwarding.
-pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&paths.config)?;
+pub fn run(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(serve(paths, config))
 }

@@ -13,10 +13,12 @@ use crate::{
 };
 
 mod api;
+mod log;
 #[cfg(test)]
 mod tests;
 
 pub use api::ApiSection;
+pub use log::{LogFormat, LogSection};
 
 /// The largest overlay.toml.
 const LIMIT: u64 = 1 << 20;
@@ -36,6 +38,8 @@ pub struct Config {
     pub cluster: ClusterSection,
     /// `[api]`
     pub api: ApiSection,
+    /// `[log]`
+    pub log: LogSection,
     /// `[trace]`
     pub trace: TraceSection,
 }
@@ -146,12 +150,13 @@ impl Config {
     pub fn parse(text: &str, host_name: &str) -> Result<Self, DocumentError> {
         let document = Document::parse(text)?;
         let root = document.root();
-        root.only(&["node", "vxlan", "cluster", "api", "trace"])?;
+        root.only(&["node", "vxlan", "cluster", "api", "log", "trace"])?;
         Ok(Self {
             node: read_node(&root, host_name)?,
             vxlan: VxlanSection { port: read_port(&root)? },
             cluster: read_cluster(&root)?,
             api: api::read(&root)?,
+            log: log::read(&root)?,
             trace: TraceSection { sample: read_sample(&root)? },
         })
     }

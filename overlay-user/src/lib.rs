@@ -13,6 +13,7 @@ pub mod document;
 pub mod event;
 mod failpoint;
 mod hash;
+pub mod logging;
 pub mod netlink;
 pub mod netns;
 pub mod plan;

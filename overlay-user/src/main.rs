@@ -2,24 +2,31 @@
 
 use std::process::ExitCode;
 
-use overlay_user::{agent, cli, uninstall};
+use overlay_user::{
+    agent,
+    cli::{self, Paths},
+    config::{Config, LogFormat},
+    logging, uninstall,
+};
 
 fn main() -> ExitCode {
-    init_log();
-    cli::run(
-        std::env::args_os(),
-        &cli::Entry { agent: agent::run, upgrade: agent::upgrade, uninstall: uninstall::run },
-    )
+    let entry = cli::Entry { agent: run_agent, upgrade: run_upgrade, uninstall: run_uninstall };
+    cli::run(std::env::args_os(), &entry)
 }
 
-/// Logs go to standard error; `RUST_LOG` chooses what, `info` is the default.
-fn init_log() {
-    use std::io::IsTerminal as _;
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
+fn run_agent(paths: &Paths) -> anyhow::Result<ExitCode> {
+    // An error in the configuration is told before there is a log: plainly, as that of any command.
+    let config = Config::load(&paths.config)?;
+    logging::init(config.log.format);
+    agent::run(paths, config)
+}
+
+fn run_upgrade(paths: &Paths, downgrade: bool) -> anyhow::Result<ExitCode> {
+    logging::init(LogFormat::Text);
+    agent::upgrade(paths, downgrade)
+}
+
+fn run_uninstall(paths: &Paths) -> anyhow::Result<ExitCode> {
+    logging::init(LogFormat::Text);
+    uninstall::run(paths)
 }

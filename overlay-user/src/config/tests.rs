@@ -20,6 +20,8 @@ group = "overlay"
 admins = ["ann", 2000]
 [trace]
 sample = 100
+[log]
+format = "json"
 "#;
 
 fn refused(from: &str, to: &str) -> String {
@@ -37,6 +39,7 @@ fn a_full_file_is_read() {
     assert_eq!(config.api.group.as_deref(), Some("overlay"));
     assert_eq!(config.api.admins, ["ann", "2000"]);
     assert_eq!(config.trace.sample, 100);
+    assert_eq!(config.log.format, LogFormat::Json);
 }
 
 #[test]
@@ -47,6 +50,7 @@ fn the_least_file_gets_the_defaults() {
     assert_eq!(config.vxlan.port, 4789);
     assert_eq!(config.cluster.engine, Engine::File);
     assert_eq!(config.cluster.file.path, Path::new("/etc/overlay/cluster.toml"));
+    assert_eq!(config.log.format, LogFormat::Text);
     assert_eq!((config.api, config.trace.sample), (ApiSection::default(), 0));
 }
 
@@ -129,6 +133,19 @@ fn keys_types_and_ranges() {
         "12:18: api.admins: 4294967295 is outside 0..4294967294; choose a number in that range"
     );
     assert_eq!(refused("admins =", "admin ="), "12:1: api: unknown key \"admin\"; did you mean \"admins\"?");
+    assert_eq!(
+        refused("\"json\"", "\"jsno\""),
+        "16:10: log.format: unknown format \"jsno\"; did you mean \"json\"?"
+    );
+    assert_eq!(
+        refused("\"json\"", "\"logfmt\""),
+        "16:10: log.format: unknown format \"logfmt\"; the formats are text, json"
+    );
+    assert_eq!(
+        refused("format =", "fromat ="),
+        "16:1: log: unknown key \"fromat\"; did you mean \"format\"?"
+    );
+    assert_eq!(refused("[log]", "[logs]"), "15:2: unknown key \"logs\"; did you mean \"log\"?");
     let config = Config::parse(&VALID.replace("\"overlay\"", "1000"), "host").expect("valid");
     assert_eq!(config.api.group.as_deref(), Some("1000"));
     assert_eq!(
@@ -165,5 +182,49 @@ proptest! {
         if let Err(error) = Config::parse(&text, "host") {
             prop_assert!(!error.to_string().contains('\n'), "{error}");
         }
+    }
+}
+
+/// The text of the README between two headings of the same depth.
+fn section(heading: &str) -> &'static str {
+    let readme = include_str!("../../../README.md");
+    let start = readme.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let rest = &readme[start + heading.len() + 2..];
+    &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+}
+
+fn examples(text: &str) -> Vec<&str> {
+    let blocks = text.split("```toml\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn the_examples_of_the_readme_are_valid() {
+    for heading in ["## Use it on hosts", "## overlay.toml", "## cluster.toml"] {
+        let examples = examples(section(heading));
+        assert!(!examples.is_empty(), "{heading}");
+        for example in examples {
+            let result = if example.contains("[[") {
+                crate::cluster::Cluster::parse(example).map(|_| ())
+            } else {
+                Config::parse(example, "host").map(|_| ())
+            };
+            assert_eq!(result.map_err(|error| error.to_string()), Ok(()), "{heading}: {example}");
+        }
+    }
+}
+
+#[test]
+fn the_complete_example_has_every_key_of_the_table() {
+    let text = section("## overlay.toml");
+    let example = examples(text)[0];
+    let keys = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(key, _)| key);
+    let keys: Vec<_> = keys.collect();
+    assert!(keys.len() > 8, "{keys:?}");
+    for key in keys {
+        let (table, name) = key.rsplit_once('.').expect("a table and a key");
+        let body = example.split(&format!("[{table}]\n")).nth(1).unwrap_or_else(|| panic!("no [{table}]"));
+        let body = body.split("\n[").next().unwrap_or_default();
+        assert!(body.contains(&format!("{name} = ")), "{key} is not in the example");
     }
 }

@@ -14,6 +14,7 @@ mod frames;
 mod guards;
 mod lifecycle;
 mod limits;
+mod log;
 mod malformed;
 mod masquerade;
 mod next_hop;
