@@ -108,7 +108,7 @@ pub enum DatapathError {
     },
     /// A pinned map holds more entries than this version's.
     #[error(
-        "the pinned map {map} has room for {found} entries, this version's for {known}; run the version that made it, \
+        "the pinned maps/{map} has room for {found} entries, this version's for {known}; run the version that made it, \
          or go back with `overlay upgrade --downgrade`"
     )]
     Shrunk {

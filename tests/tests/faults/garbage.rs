@@ -113,8 +113,9 @@ fn what_is_not_ours_among_the_pins_is_no_matter() {
     assert_connected(container(&lab, "a"), container(&lab, "b"));
 }
 
-/// Puts `made` in the place of a pin, starts the agent, takes it away again and starts once more.
-fn assert_survives(name: &str, fault: &str, path: &str, made: impl FnOnce(&Host, &Path)) {
+/// Puts `made` in the place of a pin, starts the agent, takes it away again and starts once more. Whether it was
+/// refused at first.
+fn assert_survives(name: &str, fault: &str, path: &str, made: impl FnOnce(&Host, &Path)) -> bool {
     let (mut lab, load, before) = stopped(name);
     let host = &lab.hosts[0];
     let (place, ours) = (pin(host, path), pin(host, "ours"));
@@ -142,27 +143,42 @@ fn assert_survives(name: &str, fault: &str, path: &str, made: impl FnOnce(&Host,
     assert_eq!(host_programs(&lab.hosts[0]).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
     assert_connected(container(&lab, "a"), container(&lab, "b"));
     assert_eq!(programs(&lab).len(), 2, "hosts that answer");
+    starts.len() > 1
 }
 
 #[test]
 fn a_foreign_map_in_the_place_of_ours_disturbs_nothing() {
-    assert_survives("othermap", "a map of another size as maps/FDB", "maps/FDB", |_, place| {
-        let map = ["type", "hash", "key", "8", "value", "8", "entries", "4", "name", "foreign"];
-        run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map)).expect("made");
-    });
+    let _refused =
+        assert_survives("othermap", "a map of another size as maps/FDB", "maps/FDB", |_, place| {
+            let map = ["type", "hash", "key", "8", "value", "8", "entries", "4", "name", "foreign"];
+            run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map)).expect("made");
+        });
 }
 
 #[test]
 fn a_smaller_map_in_the_place_of_ours_disturbs_nothing() {
-    assert_survives("smallmap", "a map with fewer entries as maps/FDB", "maps/FDB", |_, place| {
-        let map = ["type", "hash", "key", "12", "value", "12", "entries", "64", "name", "FDB", "flags", "1"];
-        run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map)).expect("made");
-    });
+    let _refused =
+        assert_survives("smallmap", "a map with fewer entries as maps/FDB", "maps/FDB", |_, place| {
+            let map =
+                ["type", "hash", "key", "12", "value", "12", "entries", "64", "name", "FDB", "flags", "1"];
+            run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map)).expect("made");
+        });
+}
+
+#[test]
+fn a_map_with_room_for_more_is_refused_and_disturbs_nothing() {
+    let refused =
+        assert_survives("largemap", "a map with more entries as maps/FDB", "maps/FDB", |_, place| {
+            let map = ["type", "hash", "key", "12", "value", "12", "entries", "2097152", "name", "FDB"];
+            run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map).args(["flags", "1"]))
+                .expect("made");
+        });
+    assert!(refused, "what a later version has room for must not be cut");
 }
 
 #[test]
 fn a_program_in_the_place_of_a_map_disturbs_nothing() {
-    assert_survives("progmap", "a program as maps/NEIGH", "maps/NEIGH", |host, place| {
+    let _refused = assert_survives("progmap", "a program as maps/NEIGH", "maps/NEIGH", |host, place| {
         bpftool(&["prog", "pin", "pinned", &pin(host, "progs/from_container").display().to_string()], place);
     });
 }
@@ -188,7 +204,7 @@ fn a_program_under_the_name_of_a_link_is_set_aside_and_disturbs_nothing() {
 
 #[test]
 fn a_directory_in_the_place_of_a_map_disturbs_nothing() {
-    assert_survives("dirmap", "a directory as maps/MEMBERS", "maps/MEMBERS", |_, place| {
+    let _refused = assert_survives("dirmap", "a directory as maps/MEMBERS", "maps/MEMBERS", |_, place| {
         fs::create_dir(place).expect("made");
     });
 }

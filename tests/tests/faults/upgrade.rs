@@ -76,6 +76,10 @@ fn down(lab: &mut Lab, old: &PathBuf, mut random: Option<&mut Random>) -> usize 
     for host in &mut lab.hosts {
         host.stop_agent().expect("stopped");
         host.overlay.clone_from(old);
+        let refused = output_within(host.overlay().arg("agent"), MIGRATION).expect("it ends");
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!((refused.status.code(), text.lines().count()), (Some(1), 1), "{text}");
+        assert!(text.contains("ABI"), "the older version does not touch what a later one left: {text}");
         if let Some(random) = &mut random {
             // Of this binary it is not known where it kills itself: it is one that people run.
             let mut process = host

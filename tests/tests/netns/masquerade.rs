@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use overlay_tests::{Container, Host, Lab, Netns, run};
+use overlay_tests::{Container, Host, Lab, Netns, figure, run};
 
 use crate::{
     frames::{VXLAN, udp4},
@@ -97,7 +97,9 @@ fn forged_vxlan_does_not_leave_the_host() {
     let before = [0, 1].map(|host| Drops::read(&lab.hosts[host]));
     let delivered = attack(&lab);
     let counted = before[0].since(&lab.hosts[0]);
-    println!("{FORGED} forged datagrams: {delivered} delivered, {counted:?}");
+    figure("masquerade", "forged VXLAN sent", FORGED);
+    figure("masquerade", "delivered", delivered);
+    figure("masquerade", "counted as vxlan_from_container", counted.count("vxlan_from_container", BLUE));
     assert_eq!(delivered, 0);
     counted.assert(&[("vxlan_from_container", Some(BLUE), FORGED)], "where they would leave");
     before[1].since(&lab.hosts[1]).assert(&[], "where they would arrive");
@@ -106,7 +108,7 @@ fn forged_vxlan_does_not_leave_the_host() {
     lab.hosts[0].kill_agent().expect("killed");
     fs::remove_file(lab.hosts[0].pin_dir.join("links/to_underlay@eth0")).expect("was pinned");
     let delivered = attack(&lab);
-    println!("{FORGED} forged datagrams with the program detached: {delivered} delivered");
+    figure("masquerade", "delivered without to_underlay (control)", delivered);
     assert!(delivered > FORGED / 2, "the control: {delivered} delivered");
     lab.hosts[0].start_agent().expect("started again");
     wait_for("the program", Duration::from_secs(5), || attack(&lab) == 0);
