@@ -37,7 +37,9 @@ impl Capture {
         let file = std::env::temp_dir().join(format!("{}-{ifname}.pcap", netns.name()));
         let mut tcpdump = netns
             .command("tcpdump")
-            .args(["-i", ifname, "-n", "-U", "--immediate-mode", "-s", "0", "-Z", "root", "-w"])
+            .args(["-i", ifname, "-n", "-U", "--immediate-mode", "-s", "0", "-Z", "root"])
+            // 16 MiB, so that a burst waits for a busy machine.
+            .args(["-B", "16384", "-w"])
             .arg(&file)
             .args(options)
             .args(filter.split_whitespace())
