@@ -5,6 +5,7 @@ use std::{io, path::PathBuf};
 use overlay_common::Vni;
 
 use crate::{
+    dir_lock::pid_text,
     plan::Op,
     tables::{Ifindex, Tables},
 };
@@ -50,10 +51,6 @@ pub trait Datapath {
     fn settle(&mut self, _desired: &Tables) -> Result<(), DatapathError> {
         Ok(())
     }
-}
-
-fn pid_text(pid: Option<u32>) -> String {
-    pid.map(|pid| format!(", pid {pid}")).unwrap_or_default()
 }
 
 /// How many frames were dropped for a reason.

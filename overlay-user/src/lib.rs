@@ -9,6 +9,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod datapath;
+mod dir_lock;
 pub mod document;
 pub mod event;
 mod failpoint;

@@ -3,9 +3,8 @@
 use std::{fs, io, path::Path, process::ExitCode};
 
 use anyhow::bail;
-use rustix::fs::{FlockOperation, flock};
 
-use crate::{cli::Paths, datapath::bpf, netlink::Host};
+use crate::{cli::Paths, datapath::bpf, dir_lock, netlink::Host};
 
 /// Removes what an agent with these paths left. It goes on after a failure, and says at the end what stays.
 pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
@@ -36,8 +35,8 @@ pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
 
 /// Whether an agent holds the run directory.
 fn agent_runs(run_dir: &Path) -> anyhow::Result<bool> {
-    match fs::File::open(run_dir) {
-        Ok(dir) => Ok(flock(&dir, FlockOperation::NonBlockingLockExclusive).is_err()),
+    match dir_lock::lock(run_dir) {
+        Ok(held) => Ok(held.is_none()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => bail!("cannot open {}: {error}", run_dir.display()),
     }

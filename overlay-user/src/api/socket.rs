@@ -1,10 +1,7 @@
 //! The agent's socket: one agent per run directory, and only those who may can connect.
 
 use super::socket_path;
-use rustix::{
-    fs::{FlockOperation, Mode, OFlags},
-    io::Errno,
-};
+use crate::dir_lock::{self, pid_text};
 use std::{
     fs, io,
     os::{
@@ -34,7 +31,7 @@ pub enum BindError {
     #[error("an agent is already running{}; stop it first, or use another --run-dir", pid_text(*.pid))]
     AlreadyRunning {
         /// Its process, if it answers.
-        pid: Option<i32>,
+        pid: Option<u32>,
     },
     /// The socket's path is taken by something else.
     #[error("{0:?} exists and is not a socket; remove it, or use another --run-dir")]
@@ -65,10 +62,6 @@ pub enum BindError {
     },
 }
 
-fn pid_text(pid: Option<i32>) -> String {
-    pid.map(|pid| format!(", pid {pid}")).unwrap_or_default()
-}
-
 impl ApiSocket {
     /// Listens on the socket of `run_dir`, which is made if missing. `group` may connect, beside root.
     ///
@@ -77,7 +70,7 @@ impl ApiSocket {
         let gid = group.map(resolve_group).transpose()?;
         fs::create_dir_all(run_dir).map_err(failed("create", run_dir))?;
         let path = socket_path(run_dir);
-        let lock = lock(run_dir, &path)?;
+        let lock = lock(run_dir)?;
         check_stale(&path)?;
         // Under a name that nobody knows until owner and mode are right.
         let hidden = run_dir.join(format!(".sock.{}", std::process::id()));
@@ -116,36 +109,24 @@ impl Drop for ApiSocket {
     }
 }
 
-fn lock(run_dir: &Path, path: &Path) -> Result<OwnedFd, BindError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(run_dir, flags, Mode::empty())
-        .map_err(|errno| failed("open", run_dir)(errno.into()))?;
-    match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(dir),
-        Err(Errno::WOULDBLOCK) => Err(BindError::AlreadyRunning { pid: listener_pid(path).ok().flatten() }),
-        Err(errno) => Err(failed("lock", run_dir)(errno.into())),
-    }
+fn lock(run_dir: &Path) -> Result<OwnedFd, BindError> {
+    let held = dir_lock::lock(run_dir).map_err(failed("lock", run_dir))?;
+    held.ok_or_else(|| BindError::AlreadyRunning { pid: dir_lock::holder(run_dir) })
 }
 
 /// Checks that what is at `path`, if anything, is a socket that nobody listens on.
 fn check_stale(path: &Path) -> Result<(), BindError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => Err(BindError::NotASocket(path.into())),
-        Ok(_) => match listener_pid(path) {
-            Ok(pid) => Err(BindError::AlreadyRunning { pid }),
+        // Who has the lock is alone; who listens without it is no agent of this version.
+        Ok(_) => match UnixStream::connect(path) {
+            Ok(_) => Err(BindError::AlreadyRunning { pid: None }),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
             Err(error) => Err(failed("connect to", path)(error)),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(failed("look at", path)(error)),
     }
-}
-
-/// Connects, and asks the kernel which process listens.
-fn listener_pid(path: &Path) -> io::Result<Option<i32>> {
-    let stream = UnixStream::connect(path)?;
-    let peer = rustix::net::sockopt::socket_peercred(&stream)?;
-    Ok(Some(peer.pid.as_raw_nonzero().get()))
 }
 
 fn remove(path: &Path) -> Result<(), BindError> {

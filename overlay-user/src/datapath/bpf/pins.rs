@@ -2,17 +2,14 @@
 
 use std::{
     fs, io,
-    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, open, renameat_with, statat},
-    io::Errno,
-};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{errors::failed, hooks};
-use crate::datapath::DatapathError;
+use crate::{datapath::DatapathError, dir_lock};
 
 /// What begins the names of directories that hold what could not be used.
 const ASIDE: &str = "unreadable-";
@@ -42,7 +39,7 @@ impl Pins {
         Self::make(root)?;
         match lock(root)? {
             Some(lock) => Ok(Self { root: root.into(), _lock: lock }),
-            None => Err(DatapathError::Locked { dir: root.into(), pid: lock_holder(root) }),
+            None => Err(DatapathError::Locked { dir: root.into(), pid: dir_lock::holder(root) }),
         }
     }
 
@@ -52,7 +49,7 @@ impl Pins {
         let links = root.join("links");
         match lock(&links)? {
             Some(lock) => Ok(Self { root: root.into(), _lock: lock }),
-            None => Err(DatapathError::Locked { dir: links.clone(), pid: lock_holder(&links) }),
+            None => Err(DatapathError::Locked { dir: links.clone(), pid: dir_lock::holder(&links) }),
         }
     }
 
@@ -154,32 +151,8 @@ pub fn uninstall(root: &Path) -> Result<(), DatapathError> {
     result.map_err(removed)
 }
 
-/// Locks a directory; `None` where another has it.
 fn lock(dir: &Path) -> Result<Option<OwnedFd>, DatapathError> {
-    let refused = |errno: Errno| failed("lock the pin directory")(errno.into());
-    let fd =
-        open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(refused)?;
-    match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(fd)),
-        Err(Errno::WOULDBLOCK) => Ok(None),
-        Err(errno) => Err(refused(errno)),
-    }
-}
-
-/// The process that holds the lock of a directory, as `/proc/locks` tells: `1: FLOCK ADVISORY WRITE 77 00:20:13 0 EOF`.
-fn lock_holder(dir: &Path) -> Option<u32> {
-    let inode = fs::metadata(dir).ok()?.ino();
-    let device = statat(CWD, dir, AtFlags::empty()).ok()?.st_dev;
-    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    holder_in(&fs::read_to_string("/proc/locks").ok()?, &format!("{major:02x}:{minor:02x}:{inode}"))
-}
-
-fn holder_in(locks: &str, file: &str) -> Option<u32> {
-    locks.lines().find_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, "FLOCK", _, "WRITE", pid, found, ..] = words.as_slice() else { return None };
-        pid.parse().ok().filter(|_| *found == file)
-    })
+    dir_lock::lock(dir).map_err(failed("lock the pin directory"))
 }
 
 /// Swaps two directories in one step (`simple_rename_exchange`, Linux 5.16); where the second is not there yet, the
@@ -216,14 +189,6 @@ mod tests {
         Pins::lock_beside(&root).expect_err("by one at a time");
         drop((held, beside));
         Pins::lock(&root).expect("free again");
-    }
-
-    #[test]
-    fn another_file_or_kind_of_lock_has_no_holder() {
-        let locks = "1: POSIX  ADVISORY  WRITE 7 00:20:13 0 EOF\n2: FLOCK  ADVISORY  READ 8 00:20:13 0 EOF\n\
-                     3: FLOCK  ADVISORY  WRITE 9 00:20:14 0 EOF\n4: -> FLOCK  ADVISORY  WRITE 10 00:20:13 0 EOF\n";
-        assert_eq!(holder_in(locks, "00:20:13"), None);
-        assert_eq!(holder_in(locks, "00:20:14"), Some(9));
     }
 
     #[test]
