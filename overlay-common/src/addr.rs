@@ -6,6 +6,8 @@ use core::{
     str::FromStr,
 };
 
+use crate::hash::fnv1a;
+
 /// An Ethernet address, in the order of the wire.
 #[repr(transparent)]
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,10 +58,7 @@ impl MacAddr {
     ///
     /// The first byte is local and unicast, and never that of `from_ipv4`.
     pub fn from_ipv6(ip: Ipv6Addr) -> Self {
-        let hash = ip.octets().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        let [.., a, b, c, d, e] = hash.to_be_bytes();
+        let [.., a, b, c, d, e] = fnv1a(ip.octets()).to_be_bytes();
         Self([0x06, a, b, c, d, e])
     }
 

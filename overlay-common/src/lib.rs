@@ -15,6 +15,7 @@ mod counter;
 mod drop;
 pub mod ecn;
 pub mod entropy;
+pub mod hash;
 pub mod header;
 pub mod map;
 pub mod mark;

@@ -13,7 +13,7 @@ mod dir_lock;
 pub mod document;
 pub mod event;
 mod failpoint;
-mod hash;
+mod files;
 pub mod logging;
 pub mod netlink;
 pub mod netns;

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path, process::ExitCode};
 
 use anyhow::bail;
 
-use crate::{cli::Paths, datapath::bpf, dir_lock, netlink::Host};
+use crate::{cli::Paths, datapath::bpf, dir_lock, files::absent_is_done, netlink::Host};
 
 /// Removes what an agent with these paths left. It goes on after a failure, and says at the end what stays.
 pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
@@ -66,12 +66,5 @@ fn remove_files(dir: &Path) -> io::Result<()> {
     match fs::remove_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         result => absent_is_done(result),
-    }
-}
-
-fn absent_is_done(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
     }
 }

@@ -15,7 +15,6 @@ const RECENT: usize = 20;
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     runs: u64,
-    repaired: u64,
     last: Option<u64>,
     by_kind: BTreeMap<&'static str, u64>,
     recent: VecDeque<Repair>,
@@ -31,7 +30,6 @@ impl Findings {
     /// Notes something that was not as the agent left it.
     pub(super) fn repaired(&mut self, kind: &'static str, what: String) {
         tracing::warn!(kind, what, "changed by another; repaired");
-        self.repaired += 1;
         *self.by_kind.entry(kind).or_default() += 1;
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -54,7 +52,7 @@ impl Findings {
     pub(super) fn report(&self) -> Audit {
         Audit {
             runs: self.runs,
-            repaired: self.repaired,
+            repaired: self.by_kind.values().sum(),
             last: self.last,
             by_kind: self.by_kind.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
             recent: self.recent.iter().cloned().collect(),

@@ -8,9 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use overlay_common::hash::fnv1a;
 use serde::{Deserialize, Serialize};
 
-use crate::{cluster::EndpointId, hash::fnv1a};
+use crate::cluster::EndpointId;
 
 /// The version of the file's format.
 const VERSION: u32 = 2;

@@ -115,14 +115,14 @@ impl Bpf {
             Found::OtherMaps { whole } => Stage::All { whole, untouched: true },
         };
         tracing::debug!(?found, "looked at the pins");
-        // The remains of a swap that was cut short. Programs of it that are attached hold their own maps.
-        pins.clear_next()?;
-        let mut trace = None;
-        if stage != Stage::Settled {
-            pins.create(Set::Next)?;
-            trace = load::load(&pins.maps(stage.maps()), &pins.progs(Set::Next), options.trace_sample)?;
+        let trace = if stage == Stage::Settled {
+            pins.clear_next()?;
+            None
+        } else {
+            let trace = make_next(&pins, stage.maps(), options.trace_sample)?;
             failpoint("loaded");
-        }
+            trace
+        };
         let maps = Maps::open(&pins.maps(stage.maps()))?;
         hooks::sweep(&pins)?;
         Ok(Self { pins, maps, stage, unreadable: Vec::new(), options, trace })
@@ -149,14 +149,6 @@ impl Bpf {
         Ok(installed.filter(current).map(|(hook, _)| hook).collect())
     }
 
-    /// Loads programs over the maps in force, to be swapped to.
-    fn load_programs(&mut self) -> Result<(), DatapathError> {
-        self.pins.clear_next()?;
-        self.pins.create(Set::Next)?;
-        let (maps, progs) = (self.pins.maps(Set::Current), self.pins.progs(Set::Next));
-        load::load(&maps, &progs, self.options.trace_sample).map(|_trace| ())
-    }
-
     fn attach(&mut self, hook: Hook) -> Result<(), DatapathError> {
         let first = if let Stage::All { whole, untouched: true } = self.stage {
             self.maps.carry_over(&self.pins.maps(Set::Current))?;
@@ -173,7 +165,7 @@ impl Bpf {
             hooks::attach_pinned(&self.pins, &self.pins.progs(self.stage.progs()), hook, self.options.by);
         if matches!(result, Err(DatapathError::HeldElsewhere { .. })) && self.stage == Stage::Settled {
             // Nobody knows for how long. A copy behind it takes over when that link goes.
-            self.load_programs()?;
+            let _trace = make_next(&self.pins, Set::Current, self.options.trace_sample)?;
             self.stage = Stage::Programs;
         }
         result?;
@@ -198,6 +190,14 @@ impl Bpf {
         }
         self.pins.clear_next()
     }
+}
+
+/// Loads programs into `next/`, over the maps of a set. What a swap that was cut short left there goes; programs of it
+/// that are attached hold their own maps.
+fn make_next(pins: &Pins, maps: Set, trace_sample: u32) -> Result<Option<TraceReader>, DatapathError> {
+    pins.clear_next()?;
+    pins.create(Set::Next)?;
+    load::load(&pins.maps(maps), &pins.progs(Set::Next), trace_sample)
 }
 
 impl Datapath for Bpf {

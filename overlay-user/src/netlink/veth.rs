@@ -13,7 +13,7 @@ use super::{
     socket::{Rtnl, RtnlError, Verb},
     sysctl,
 };
-use crate::{cluster::EndpointId, hash::fnv1a, netns::NamespaceFds, tables::Ifindex};
+use crate::{cluster::EndpointId, netns::NamespaceFds, tables::Ifindex};
 use addresses::add_addresses;
 use error::{CARRIER_TIMEOUT, MIN_IPV6_MTU, failed};
 use ipnet::IpNet;
@@ -24,7 +24,7 @@ use netlink_packet_route::{
         LinkInfo, LinkMessage,
     },
 };
-use overlay_common::MacAddr;
+use overlay_common::{MacAddr, hash::fnv1a};
 use rustix::io::Errno;
 use std::{
     os::fd::AsRawFd as _,

@@ -94,17 +94,14 @@ pub(super) fn sweep(pins: &Pins) -> Result<(), DatapathError> {
 
 /// Finishes changes from one way of attaching to the other that were cut short.
 fn finish_changes(pins: &Pins) -> Result<(), DatapathError> {
-    for program in PROGRAMS {
-        let begin = format!("{FORMER}{}@", program.name());
-        for (device, aside) in named(pins, &begin)? {
-            let path = pins.links().join(format!("{}@{device}", program.name()));
-            match device_index(&device) {
-                Some(ifindex) if path.symlink_metadata().is_ok() => {
-                    detach_at(&aside, program, ifindex, &device)?;
-                }
-                Some(_) => fs::rename(&aside, &path).map_err(failed("use the pinned links"))?,
-                None => fs::remove_file(&aside).map_err(failed("use the pinned links"))?,
+    for (program, device, aside) in listed(pins, FORMER)? {
+        let path = pins.links().join(format!("{}@{device}", program.name()));
+        match device_index(&device) {
+            Some(ifindex) if path.symlink_metadata().is_ok() => {
+                detach_at(&aside, program, ifindex, &device)?;
             }
+            Some(_) => fs::rename(&aside, &path).map_err(failed("use the pinned links"))?,
+            None => fs::remove_file(&aside).map_err(failed("use the pinned links"))?,
         }
     }
     Ok(())
@@ -112,22 +109,22 @@ fn finish_changes(pins: &Pins) -> Result<(), DatapathError> {
 
 /// The pins of links: program, name of the device, path.
 fn pinned(pins: &Pins) -> Result<Vec<(Program, String, PathBuf)>, DatapathError> {
-    let mut found = Vec::new();
-    for program in PROGRAMS {
-        let of_program = named(pins, &format!("{}@", program.name()))?;
-        found.extend(of_program.into_iter().map(|(device, path)| (program, device, path)));
-    }
-    Ok(found)
+    listed(pins, "")
 }
 
-/// The pins whose names begin so: what follows, and the path.
-fn named(pins: &Pins, begin: &str) -> Result<Vec<(String, PathBuf)>, DatapathError> {
+/// The pins whose names are those of links behind this beginning, in the order of the programs.
+fn listed(pins: &Pins, begin: &str) -> Result<Vec<(Program, String, PathBuf)>, DatapathError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(pins.links()).map_err(failed("use the pinned links"))? {
         let path = entry.map_err(failed("use the pinned links"))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        found.extend(name.strip_prefix(begin).map(|device| (device.to_owned(), path.clone())));
+        let Some((program, device)) = name.strip_prefix(begin).and_then(|name| name.split_once('@')) else {
+            continue;
+        };
+        let program = PROGRAMS.into_iter().find(|known| known.name() == program);
+        found.extend(program.map(|program| (program, device.to_owned(), path)));
     }
+    found.sort();
     Ok(found)
 }
 
@@ -171,23 +168,19 @@ pub(super) fn attach_pinned(pins: &Pins, progs: &Path, hook: Hook, by: By) -> Re
 
 /// Detaches a program. A device that is gone took it with it.
 pub(super) fn detach(pins: &Pins, hook: Hook) -> Result<(), DatapathError> {
-    for (program, device, path) in pinned(pins)? {
-        if program != hook.program {
-            continue;
-        }
-        match device_index(&device) {
-            Some(ifindex) if ifindex == hook.ifindex => detach_at(&path, program, ifindex, &device)?,
-            None => fs::remove_file(&path).map_err(failed("use the pinned links"))?,
-            Some(_) => {}
-        }
-    }
-    Ok(())
+    detach_those(pins, |program, at| program == hook.program && at.is_none_or(|at| at == hook.ifindex))
 }
 
 /// Detaches every program.
 pub(super) fn detach_all(pins: &Pins) -> Result<(), DatapathError> {
+    detach_those(pins, |_, _| true)
+}
+
+/// Detaches what is to go, by program and device; of a device that is gone only the pin is left.
+fn detach_those(pins: &Pins, goes: impl Fn(Program, Option<Ifindex>) -> bool) -> Result<(), DatapathError> {
     for (program, device, path) in pinned(pins)? {
         match device_index(&device) {
+            at if !goes(program, at) => {}
             Some(ifindex) => detach_at(&path, program, ifindex, &device)?,
             None => fs::remove_file(&path).map_err(failed("use the pinned links"))?,
         }

@@ -1,12 +1,12 @@
 //! `META`: what an earlier agent noted of the maps and programs it left, and what that makes of them.
 
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
 use aya::{
     maps::{Array, MapData},
     programs::{ProgramInfo, tc::SchedClassifier},
 };
-use overlay_common::{ABI_VERSION, meta::Meta};
+use overlay_common::{ABI_VERSION, hash::fnv1a, meta::Meta};
 
 use super::{
     errors::{failed, on_map, refused_by_kernel},
@@ -14,7 +14,7 @@ use super::{
     layouts::{Fit, LAYOUTS},
     load::OBJECT,
 };
-use crate::{datapath::DatapathError, hash::fnv1a};
+use crate::{datapath::DatapathError, files::absent_is_done};
 
 /// The name of the pin among the maps.
 const NAME: &str = "META";
@@ -125,12 +125,7 @@ fn read(maps: &Path) -> Option<Meta> {
 fn write(maps: &Path, meta: &Meta) -> Result<(), DatapathError> {
     let pin = maps.join(NAME);
     if read(maps).is_none() {
-        match fs::remove_file(&pin) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed("use the pin directory")(error));
-            }
-            _ => {}
-        }
+        absent_is_done(fs::remove_file(&pin)).map_err(failed("use the pin directory"))?;
         let made = Array::<_, Meta>::create(1, 0).map_err(on_map(NAME))?;
         made.pin(&pin).map_err(|error| refused_by_kernel(&error))?;
     }

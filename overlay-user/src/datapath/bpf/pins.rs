@@ -9,7 +9,7 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{errors::failed, hooks};
-use crate::{datapath::DatapathError, dir_lock};
+use crate::{datapath::DatapathError, dir_lock, files::absent_is_done};
 
 /// What begins the names of directories that hold what could not be used.
 const ASIDE: &str = "unreadable-";
@@ -164,13 +164,6 @@ fn exchange(next: &Path, current: &Path) -> Result<(), DatapathError> {
             .map_err(|errno| failed(action)(errno.into()))
     } else {
         fs::rename(next, current).map_err(failed(action))
-    }
-}
-
-fn absent_is_done(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
     }
 }
 

@@ -5,7 +5,7 @@ use netlink_packet_route::{
     address::AddressMessage,
     link::{LinkAttribute, LinkFlags, LinkMessage},
 };
-use overlay_common::MacAddr;
+use overlay_common::{MacAddr, hash::fnv1a};
 
 use super::{
     super::{
@@ -17,7 +17,7 @@ use super::{
     VethError,
     error::failed,
 };
-use crate::{cluster::EndpointId, hash::fnv1a, tables::Ifindex};
+use crate::{cluster::EndpointId, tables::Ifindex};
 
 /// The MAC address of the host's end: local, unicast, and of no range that endpoints and gateways have theirs from
 /// (`02:42:`, `06:`).

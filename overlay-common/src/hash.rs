@@ -1,7 +1,7 @@
 //! FNV-1a: a hash that no version of any library changes, for names and for telling contents apart.
 
 /// The hash of some bytes; not safe against who wants two contents to have the same.
-pub(crate) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+pub fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
     bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
