@@ -2,6 +2,9 @@
 
 mod cable;
 mod modes;
+#[path = "../shared/reference.rs"]
+#[expect(dead_code, reason = "the bench of the programs uses the rest")]
+mod reference;
 
 fn main() -> anyhow::Result<()> {
     for name in modes::ALL {
