@@ -5,11 +5,13 @@
 //! indexes and VNIs in host order.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     bindings::{
         __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
         BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ZERO_CSUM_TX, TC_ACT_UNSPEC, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
-        bpf_redir_neigh, bpf_redir_neigh__bindgen_ty_1, bpf_tunnel_key,
+        bpf_redir_neigh, bpf_tunnel_key,
     },
     helpers::{
         bpf_get_hash_recalc, bpf_l3_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer,
@@ -45,7 +47,7 @@ static TUNNEL: HashMap<[u8; 4], [[u8; 4]; 3]> = HashMap::with_max_entries(ROOM, 
 
 /// Addresses, ports and protocol -> what may pass.
 #[map]
-static LRU_POLICY: LruHashMap<[u8; 16], [u8; 4]> = LruHashMap::with_max_entries(ROOM, 0);
+static LRU_POLICY: LruHashMap<[u32; 4], [u8; 4]> = LruHashMap::with_max_entries(ROOM, 0);
 /// Destination -> its node.
 #[map]
 static LRU_NODE: LruHashMap<[u8; 4], [u8; 4]> = LruHashMap::with_max_entries(ROOM, 0);
@@ -104,11 +106,8 @@ fn four_lru_of(ctx: &TcContext) -> Option<i32> {
     let total = u16::from_be_bytes(part(packet, 16)) + OVERHEAD as u16;
     // SAFETY: the context is the one the program was called with.
     let hash = unsafe { bpf_get_hash_recalc(skb(ctx)) };
-    let mut flow = [0; 16];
-    flow[..4].copy_from_slice(&source);
-    flow[4..8].copy_from_slice(&destination);
-    flow[8..12].copy_from_slice(&packet[34..38]);
-    flow[12] = packet[23];
+    // By words, which the verifier wants aligned on the stack.
+    let flow = [source, destination, part(packet, 34), [packet[23], 0, 0, 0]].map(u32::from_ne_bytes);
     // SAFETY: an element that is used again while it is read misleads one packet of a bench.
     unsafe { LRU_POLICY.get(flow) }?;
     // SAFETY: as above.
@@ -145,13 +144,14 @@ fn redirect_out_of(ctx: &TcContext) -> Option<i32> {
     let to = destination(ctx)?;
     // SAFETY: see `NO_PREALLOC`.
     let [ifindex, next_hop] = *unsafe { WAY_OUT.get(to) }?;
-    let mut params = bpf_redir_neigh {
-        nh_family: AF_INET,
-        __bindgen_anon_1: bpf_redir_neigh__bindgen_ty_1 { ipv6_nh: [u32::from_ne_bytes(next_hop), 0, 0, 0] },
-    };
+    let mut words = [const { MaybeUninit::uninit() }; 3];
+    // SAFETY: all bytes zero are parameters, and there are enough.
+    let params: &mut bpf_redir_neigh = unsafe { &mut *zeroed(&mut words).cast() };
+    params.nh_family = AF_INET;
+    params.__bindgen_anon_1.ipv4_nh = u32::from_ne_bytes(next_hop);
     let len = size_of::<bpf_redir_neigh>() as i32;
     // SAFETY: `params` is live during the call and its size is given.
-    Some(unsafe { bpf_redirect_neigh(u32::from_ne_bytes(ifindex), &raw mut params, len, 0) } as i32)
+    Some(unsafe { bpf_redirect_neigh(u32::from_ne_bytes(ifindex), params, len, 0) } as i32)
 }
 
 #[inline(always)]
@@ -159,15 +159,16 @@ fn tunnel_out_of(ctx: &TcContext) -> Option<i32> {
     let to = destination(ctx)?;
     // SAFETY: see `NO_PREALLOC`.
     let [ifindex, vtep, vni] = *unsafe { TUNNEL.get(to) }?;
-    // SAFETY: all bytes zero are a key.
-    let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+    let mut words = [const { MaybeUninit::uninit() }; 6];
+    // SAFETY: all bytes zero are a key, and there are enough.
+    let key: &mut bpf_tunnel_key = unsafe { &mut *zeroed(&mut words).cast() };
     key.tunnel_id = u32::from_ne_bytes(vni);
     // The helper takes the address in host order.
     key.__bindgen_anon_1.remote_ipv4 = u32::from_be_bytes(vtep);
     key.tunnel_ttl = 64;
     let (len, flags) = (size_of::<bpf_tunnel_key>() as u32, u64::from(BPF_F_ZERO_CSUM_TX));
     // SAFETY: the context is the one the program was called with; `key` is live and its size is given.
-    if unsafe { bpf_skb_set_tunnel_key(skb(ctx), &raw mut key, len, flags) } != 0 {
+    if unsafe { bpf_skb_set_tunnel_key(skb(ctx), key, len, flags) } != 0 {
         return None;
     }
     // SAFETY: the helper takes numbers only.
@@ -176,10 +177,11 @@ fn tunnel_out_of(ctx: &TcContext) -> Option<i32> {
 
 #[inline(always)]
 fn tunnel_in_of(ctx: &TcContext) -> Option<i32> {
-    // SAFETY: all bytes zero are a key.
-    let mut key: bpf_tunnel_key = unsafe { core::mem::zeroed() };
+    let mut words = [const { MaybeUninit::uninit() }; 6];
+    // SAFETY: all bytes zero are a key, and there are enough.
+    let key: &mut bpf_tunnel_key = unsafe { &mut *zeroed(&mut words).cast() };
     // SAFETY: the context is the one the program was called with; `key` is live and its size is given.
-    if unsafe { bpf_skb_get_tunnel_key(skb(ctx), &raw mut key, size_of::<bpf_tunnel_key>() as u32, 0) } != 0 {
+    if unsafe { bpf_skb_get_tunnel_key(skb(ctx), key, size_of::<bpf_tunnel_key>() as u32, 0) } != 0 {
         return None;
     }
     deliver(ctx, destination(ctx)?)
@@ -196,6 +198,16 @@ fn deliver(ctx: &TcContext, to: [u8; 4]) -> Option<i32> {
     header[8..].copy_from_slice(&c);
     // SAFETY: the helper takes numbers only.
     Some(unsafe { bpf_redirect_peer(u32::from_ne_bytes(ifindex), 0) } as i32)
+}
+
+/// Fills words with zeros, by words: of a plain zeroing the compiler makes a call that goes byte by byte.
+#[inline(always)]
+fn zeroed<const N: usize>(words: &mut [MaybeUninit<u64>; N]) -> *mut u64 {
+    for word in words.iter_mut() {
+        // SAFETY: the place is the caller's own.
+        unsafe { word.as_mut_ptr().write_volatile(0) };
+    }
+    words.as_mut_ptr().cast()
 }
 
 /// The destination of an IPv4 packet.
