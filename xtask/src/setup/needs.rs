@@ -19,6 +19,8 @@ pub(crate) enum Group {
     Lab,
     /// Captures and frames that are not ours.
     Test,
+    /// Other overlays, to measure ours beside.
+    Bench,
     /// The audit of the dependencies.
     Check,
 }
@@ -34,6 +36,8 @@ const PACKAGES: &[(Group, &str, &[&str])] = &[
     (Group::Test, "socat", &["socat"]),
     (Group::Test, "tcpdump", &["tcpdump"]),
     (Group::Test, "tshark", &["tshark"]),
+    (Group::Bench, "docker.io", &["docker", "dockerd"]),
+    (Group::Bench, "busybox-static", &["busybox"]),
 ];
 
 /// The compiler of the kernel programs: with the sources of `core`, of the same version.

@@ -65,7 +65,7 @@ impl Docker {
             engines[0].docker(&["network", "create", "--driver", "overlay", "--attachable"], &[NETWORK])?;
         let (first_container, second_container, beside) =
             (station(&engines[0], "c1")?, station(&engines[1], "c2")?, station(&engines[0], "c3")?);
-        // The engine names the namespace by the network (`network.sandboxKey` of libnetwork's overlay driver).
+        // The engine names it by the network, whose first it is (libnetwork: `network.initSandbox`, `osl.GenerateKey`).
         let sandbox = engines[0].netns(&format!("1-{}", id.get(..10).unwrap_or_default()));
         let this = Self {
             first: first_container,
