@@ -5,10 +5,12 @@ mod cilium;
 mod docker;
 mod flannel;
 mod hosts;
+mod ours;
 mod pair;
 mod programs;
 mod proof;
 mod redirect;
+mod routed;
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -56,6 +58,8 @@ pub(crate) fn start(name: &str) -> Result<Box<dyn Mode>> {
         "bridge" => Box::new(bridge::Bridge::start()?),
         "flannel" => Box::new(flannel::Flannel::start()?),
         "cilium" => Box::new(cilium::Cilium::start()?),
+        "routed" => Box::new(routed::Routed::start()?),
+        "ours" => Box::new(ours::Ours::start()?),
         _ => bail!("no mode is called {name}: there are {}", ALL.join(", ")),
     };
     proof::prove(&*mode).with_context(|| format!("mode {name} is not what it says"))?;

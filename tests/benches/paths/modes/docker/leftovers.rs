@@ -111,3 +111,19 @@ fn directories(dir: &Path) -> Result<Vec<PathBuf>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_engines_of_the_bench_are_ended() {
+        let dir = Path::new("/run/overlay-lab/ovb-docker");
+        let engine = b"/usr/sbin/dockerd\0--data-root\0/run/overlay-lab/ovb-docker/h1/root\0";
+        assert!(is_engine(engine, dir));
+        assert!(!is_engine(engine, Path::new("/run/overlay-lab/ovb")));
+        assert!(!is_engine(b"dockerd\0--data-root\0/var/lib/docker\0", dir));
+        assert!(!is_engine(b"less\0--data-root\0/run/overlay-lab/ovb-docker/h1/root\0", dir));
+        assert!(!is_engine(b"", dir));
+    }
+}
