@@ -26,20 +26,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("cargo:rerun-if-changed={DEBIAN_SOURCE}");
     let target = out.join("ebpf");
-    compile(&root, &target)?;
-    fs::copy(target.join("bpfel-unknown-none/release/overlay-ebpf"), out.join("overlay.o"))?;
+    let mut objects = vec![("overlay-ebpf", "overlay.o")];
+    if env::var_os("CARGO_FEATURE_REFERENCE").is_some() {
+        objects.push(("reference", "reference.o"));
+    }
+    for (binary, object) in objects {
+        compile(&root, &target, binary)?;
+        fs::copy(target.join("bpfel-unknown-none/release").join(binary), out.join(object))?;
+    }
     Ok(())
 }
 
 /// Runs cargo for the BPF target.
-fn compile(root: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
+fn compile(root: &Path, target: &Path, binary: &str) -> Result<(), Box<dyn Error>> {
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
     let flags =
         [&format!("--cfg=bpf_target_arch=\"{arch}\""), "-Cdebuginfo=2", "-Clink-arg=--btf", UNALIGNED];
     let mut cargo = Command::new(env::var("CARGO")?);
     cargo
         .current_dir(root)
-        .args(["build", "--release", "--package", "overlay-ebpf", "-Zbuild-std=core"])
+        .args(["build", "--release", "--package", "overlay-ebpf", "--bin", binary, "-Zbuild-std=core"])
         .args(["--target", "bpfel-unknown-none", "--target-dir"])
         .arg(target)
         .args(env::var_os("CARGO_FEATURE_ABI_NEXT").map(|_| "--features=abi-next"))

@@ -16,6 +16,7 @@ use crate::project;
 const UNSAFE_FILES: &[(&str, &str)] = &[
     ("overlay-common/src/header.rs", "marks the types that any bytes of a packet are valid for"),
     ("overlay-common/src/map.rs", "marks the types that maps may hold"),
+    ("overlay-ebpf/src/bin/reference.rs", "calls helpers and reads packets, for benches only"),
     ("overlay-ebpf/src/helpers.rs", "calls the kernel's helpers"),
     ("overlay-ebpf/src/main.rs", "exports the programs and the licence by name"),
     ("overlay-ebpf/src/maps.rs", "reads and writes what maps point to"),

@@ -38,6 +38,8 @@ use crate::{
     tables::{Hook, Program, Tables},
 };
 
+#[cfg(feature = "reference")]
+pub use self::load::REFERENCE;
 pub use self::{
     hooks::By,
     load::{OBJECT, TraceReader},

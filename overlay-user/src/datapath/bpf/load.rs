@@ -18,6 +18,10 @@ use crate::{datapath::DatapathError, tables::Program};
 /// The kernel programs, as `build.rs` compiled them.
 pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay.o"));
 
+/// The programs that ours are measured against, for benches.
+#[cfg(feature = "reference")]
+pub static REFERENCE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/reference.o"));
+
 /// `TC_ACT_UNSPEC`: not ours.
 const PASS: u32 = u32::MAX;
 
