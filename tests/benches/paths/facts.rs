@@ -36,7 +36,7 @@ impl Facts {
             ("kernel", said("uname", &["-sr"])),
             ("CPU", format!("{cpus} of {}", cpu())),
             ("ends", ends.to_owned()),
-            ("idle CPUs", if awake { "poll (/dev/cpu_dma_latency 0)" } else { "sleep" }.to_owned()),
+            ("idle", if awake { "CPUs poll (/dev/cpu_dma_latency 0)" } else { "CPUs sleep" }.to_owned()),
             ("rounds", options.rounds.to_string()),
         ];
         let paths = lab.lanes.iter().map(|lane| (lane.name(), lane.path())).collect();

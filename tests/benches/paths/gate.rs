@@ -1,17 +1,19 @@
 //! Whether others use the CPUs.
 //!
-//! What stalls is no measure here: load that runs above ordinary processes stalls them by itself. So it is the CPU time
-//! that is counted: all that was not idle, less that of the load. What ordinary processes were kept from during a
-//! window they catch up with in the pause behind it, which is counted with it.
+//! What stalls is no measure here: threads of a load that share a CPU stall each other. Nor is what was not idle:
+//! going idle and coming back thousands of times in a second takes a tenth of the time by itself. So it is the CPU time
+//! of all other tasks that is counted. What ordinary processes were kept from during a window they catch up with in the
+//! pause behind it, which is counted with it.
 
 use std::{
-    fs, thread,
+    collections::HashMap,
+    fs, process, thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
 
-/// A window is disturbed when others used more than this part of the CPUs' time.
+/// A window is disturbed when others used more than this part of the CPUs' time, or the hypervisor gave as much away.
 pub(crate) const LIMIT: f64 = 0.05;
 /// How long it is looked whether the machine is quiet.
 const LOOK: Duration = Duration::from_millis(200);
@@ -20,66 +22,109 @@ const WAIT: Duration = Duration::from_secs(20);
 /// The unit of /proc/stat (`USER_HZ`) in seconds.
 const TICK: f64 = 0.01;
 
+/// Counts the CPU time of everybody but the load.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// The processes of the load, and this one.
+    own: Vec<u32>,
+    cpus: f64,
+}
+
 /// A moment's count.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Moment {
     time: Instant,
-    cpus: f64,
-    /// Seconds in which a CPU was idle, all CPUs together. The kernel counts them by its clock, not by ticks, where it
-    /// stops the tick of an idle CPU (`CONFIG_NO_HZ_IDLE`).
-    idle: f64,
+    /// Nanoseconds that each task of others has run.
+    tasks: HashMap<u32, u64>,
     /// Seconds that the hypervisor gave to others.
     steal: f64,
 }
 
-impl Moment {
-    pub(crate) fn now() -> Result<Self> {
+/// What was used since a moment, as parts of the CPUs' time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Noise {
+    /// By other tasks of this machine.
+    pub(crate) others: f64,
+    /// By others of the hypervisor.
+    pub(crate) stolen: f64,
+}
+
+impl Noise {
+    pub(crate) fn disturbs(self) -> bool {
+        self.worst() > LIMIT
+    }
+
+    pub(crate) fn worst(self) -> f64 {
+        self.others.max(self.stolen)
+    }
+}
+
+impl Gate {
+    /// `load` are the processes whose CPU time is not that of others.
+    pub(crate) fn new(mut load: Vec<u32>) -> Self {
+        load.push(process::id());
+        let cpus = thread::available_parallelism().map_or(1, usize::from) as f64;
+        Self { own: load, cpus }
+    }
+
+    pub(crate) fn now(&self) -> Result<Moment> {
         let text = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
-        let mut moment = read(&text).context("/proc/stat is not as expected")?;
-        moment.time = Instant::now();
-        Ok(moment)
+        let steal = steal(&text).context("/proc/stat is not as expected")?;
+        Ok(Moment { time: Instant::now(), tasks: self.tasks()?, steal })
     }
 
-    /// The part of the CPUs' time since then that others used, where the load used `own` seconds.
-    pub(crate) fn others(&self, own: f64) -> Result<f64> {
-        let now = Self::now()?;
-        let all = now.time.duration_since(self.time).as_secs_f64() * now.cpus;
-        Ok(others(all, now.idle - self.idle, own))
+    pub(crate) fn since(&self, before: &Moment) -> Result<Noise> {
+        let now = self.now()?;
+        let all = now.time.duration_since(before.time).as_secs_f64() * self.cpus;
+        let others = ran(&before.tasks, &now.tasks) as f64 / 1e9;
+        Ok(Noise { others: others / all, stolen: (now.steal - before.steal) / all })
     }
 
-    /// The part of the CPUs' time since then that the hypervisor gave to others.
-    pub(crate) fn stolen(&self) -> Result<f64> {
-        let now = Self::now()?;
-        let all = now.time.duration_since(self.time).as_secs_f64() * now.cpus;
-        Ok((now.steal - self.steal) / all)
-    }
-}
-
-fn others(all: f64, idle: f64, own: f64) -> f64 {
-    ((all - idle - own) / all).max(0.0)
-}
-
-fn read(text: &str) -> Option<Moment> {
-    let mut lines = text.lines();
-    let total = lines.next()?.strip_prefix("cpu ")?;
-    let fields: Vec<f64> = total.split_whitespace().map(|word| word.parse().unwrap_or(0.0)).collect();
-    let cpus = lines.take_while(|line| line.starts_with("cpu")).count() as f64;
-    // Fields 3 and 4: idle, and idle with I/O under way; 7: steal (proc_stat(5)).
-    let idle = (fields.get(3)? + fields.get(4)?) * TICK;
-    Some(Moment { time: Instant::now(), cpus, idle, steal: fields.get(7)? * TICK })
-}
-
-/// Waits until others leave the CPUs alone, and tells the part they used last.
-pub(crate) fn quiet() -> Result<f64> {
-    let start = Instant::now();
-    loop {
-        let before = Moment::now()?;
-        thread::sleep(LOOK);
-        let others = before.others(0.0)?;
-        if others <= LIMIT || start.elapsed() > WAIT {
-            return Ok(others);
+    /// Waits until others leave the CPUs alone, and tells what they used last.
+    pub(crate) fn quiet(&self) -> Result<Noise> {
+        let start = Instant::now();
+        loop {
+            let before = self.now()?;
+            thread::sleep(LOOK);
+            let noise = self.since(&before)?;
+            if !noise.disturbs() || start.elapsed() > WAIT {
+                return Ok(noise);
+            }
         }
     }
+
+    /// What each task of others has run so far. A task that ends meanwhile is left out.
+    fn tasks(&self) -> Result<HashMap<u32, u64>> {
+        let mut tasks = HashMap::new();
+        for process in fs::read_dir("/proc").context("cannot read /proc")? {
+            let process = process?;
+            let pid = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+            let Some(pid) = pid.filter(|pid| !self.own.contains(pid)) else { continue };
+            // The load's softirqs, where they become many.
+            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            if name.starts_with("ksoftirqd/") {
+                continue;
+            }
+            for task in fs::read_dir(process.path().join("task")).into_iter().flatten().flatten() {
+                let number = task.file_name().to_str().and_then(|name| name.parse().ok()).unwrap_or(pid);
+                let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+                let time = text.split_whitespace().next().and_then(|word| word.parse().ok());
+                tasks.extend(time.map(|time| (number, time)));
+            }
+        }
+        Ok(tasks)
+    }
+}
+
+/// What the tasks of `now` have run since `before`; a new one all that it ran.
+fn ran(before: &HashMap<u32, u64>, now: &HashMap<u32, u64>) -> u64 {
+    now.iter().map(|(task, time)| time.saturating_sub(before.get(task).copied().unwrap_or(0))).sum()
+}
+
+/// The eighth number of the first line (`proc_stat(5)`), in seconds.
+fn steal(text: &str) -> Option<f64> {
+    let ticks: f64 = text.lines().next()?.strip_prefix("cpu ")?.split_whitespace().nth(7)?.parse().ok()?;
+    Some(ticks * TICK)
 }
 
 #[cfg(test)]
@@ -88,17 +133,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_neither_idle_nor_of_the_load_is_of_others() {
-        assert!((others(2.0, 0.5, 1.0) - 0.25).abs() < 1e-9);
-        assert!(others(2.0, 0.5, 1.6).abs() < 1e-9, "clocks that differ make nothing negative");
+    fn a_new_task_counts_whole_and_one_that_ended_not() {
+        let before = HashMap::from([(1, 100), (2, 50)]);
+        assert_eq!(ran(&before, &HashMap::from([(1, 130), (3, 7)])), 37);
     }
 
     #[test]
-    fn idle_time_and_cpus_are_read() {
-        let text = "cpu  10 0 20 300 50 0 4 7 0 0\ncpu0 5 0 10 150 25 0 2 3 0 0\ncpu1 5 0 10 150 25 0 2 4 0 0\nintr 1\n";
-        let moment = read(text).expect("it is a /proc/stat");
-        assert!((moment.cpus - 2.0).abs() < 1e-9);
-        assert!((moment.idle - 3.5).abs() < 1e-9 && (moment.steal - 0.07).abs() < 1e-9);
-        assert!(read("intr 1\n").is_none());
+    fn steal_is_read() {
+        let text = "cpu  10 0 20 300 50 0 4 7 0 0\ncpu0 5 0 10 150 25 0 2 3 0 0\nintr 1\n";
+        assert!((steal(text).expect("it is a /proc/stat") - 0.07).abs() < 1e-9);
+        assert_eq!(steal("intr 1\n"), None);
+    }
+
+    #[test]
+    fn a_process_that_uses_a_cpu_is_seen_and_one_of_the_load_is_not() {
+        let mut busy = process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().expect("sh");
+        let sees = |load| {
+            let gate = Gate::new(load);
+            gate.tasks().expect("read").get(&busy.id()).is_some_and(|time| *time > 0)
+        };
+        thread::sleep(Duration::from_millis(50));
+        let (seen, left_out) = (sees(vec![]), !sees(vec![busy.id()]));
+        busy.kill().expect("killed");
+        busy.wait().expect("waited");
+        assert!(seen, "it ran");
+        assert!(left_out, "it is of the load");
     }
 }

@@ -7,6 +7,7 @@ use overlay_tests::traffic::{Figures, Pair};
 
 use crate::{
     figures::{Place, Probe},
+    gate::Gate,
     modes::{self, Ends, Mode},
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct Lane {
 /// The modes, in the order of the report.
 pub(crate) struct Lab {
     pub(crate) lanes: Vec<Lane>,
+    /// Takes what no lane's load uses for that of others.
+    pub(crate) gate: Gate,
 }
 
 impl Lab {
@@ -33,7 +36,9 @@ impl Lab {
             lanes.push(lane.with_context(|| format!("the mode {name} does not start"))?);
             println!("started     {name}  {:.1} s", start.elapsed().as_secs_f64());
         }
-        Ok(Self { lanes })
+        let pairs = lanes.iter().flat_map(|lane: &Lane| [Some(&lane.across), lane.local.as_ref()]);
+        let load = pairs.flatten().flat_map(Pair::processes).collect();
+        Ok(Self { lanes, gate: Gate::new(load) })
     }
 }
 

@@ -51,6 +51,7 @@ mod tests {
     use super::{compare::Results, files, plot, tables};
     use crate::{
         figures::{PROBES, Probe},
+        gate::Noise,
         rounds::Sample,
     };
     use overlay_tests::traffic::Figures;
@@ -60,8 +61,15 @@ mod tests {
         let probe: &Probe = &PROBES[0];
         // A second's worth of bytes, in the time that takes at this speed.
         let figures = Figures { bytes: 125_000_000, seconds: 1.0 / gbits, ..Figures::default() };
-        let (others, stolen) = (0.0, 0.0);
-        Sample { probe, mode, place: (round, 0), figures, others, stolen, disturbed: false, counts: true }
+        Sample {
+            probe,
+            mode,
+            place: (round, 0),
+            figures,
+            noise: Noise::default(),
+            disturbed: false,
+            counts: true,
+        }
     }
 
     /// Two rounds; the second one was disturbed the first time.

@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::{
     figures::Probe,
-    gate::{self, LIMIT, Moment},
+    gate::{LIMIT, Noise},
     lab::Lab,
     options::Options,
 };
@@ -39,10 +39,8 @@ pub(crate) struct Sample {
     /// Which round, and which of the probe's windows in it: samples of one place are compared with each other.
     pub(crate) place: (u32, u32),
     pub(crate) figures: Figures,
-    /// The part of the CPUs' time that others used.
-    pub(crate) others: f64,
-    /// The part that the hypervisor gave to others.
-    pub(crate) stolen: f64,
+    /// What others used.
+    pub(crate) noise: Noise,
     /// Whether the round of the figure was disturbed, so that it was measured anew, or taken as it is by `--noisy`.
     pub(crate) disturbed: bool,
     /// Whether the report counts it.
@@ -117,9 +115,9 @@ impl Rounds {
     ) -> Result<usize> {
         let mut vain = 0;
         for attempt in 1..=TRIES {
-            let before = gate::quiet()?;
+            let before = lab.gate.quiet()?;
             let mut windows = self.windows(lab, probe, round)?;
-            let worst = windows.iter().map(|sample| sample.others).fold(before, f64::max);
+            let worst = windows.iter().map(|sample| sample.noise.worst()).fold(before.worst(), f64::max);
             let lossy = windows.iter().find(|sample| probe.lossy(&sample.figures)).map(|sample| sample.mode);
             let disturbed = worst > LIMIT || lossy.is_some();
             let counts = !disturbed || (self.noisy && lossy.is_none());
@@ -153,7 +151,7 @@ impl Rounds {
                 self.check()?;
                 let turn = (round * probe.repeats + repeat) as usize;
                 let lane = &mut lab.lanes[lanes[order(turn, step, lanes.len())]];
-                let before = Moment::now()?;
+                let before = lab.gate.now()?;
                 let figures = lane.window(probe);
                 // A load that Ctrl-C cut short is no failure of the load.
                 self.check()?;
@@ -164,8 +162,7 @@ impl Rounds {
                     mode: lane.name(),
                     place: (round, repeat),
                     figures,
-                    others: before.others(figures.cpu_seconds)?,
-                    stolen: before.stolen()?,
+                    noise: lab.gate.since(&before)?,
                     disturbed: false,
                     counts: true,
                 });

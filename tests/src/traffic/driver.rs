@@ -21,7 +21,7 @@ const CPUS: [&str; 2] = ["0", "1"];
 pub struct Pair {
     // In this order: a client whose server went first would complain.
     client: Process,
-    _server: Process,
+    server: Process,
 }
 
 impl Pair {
@@ -37,7 +37,12 @@ impl Pair {
         if ready.trim() != "ready" {
             bail!("the client says {:?}", ready.trim());
         }
-        Ok(Self { client, _server: server })
+        Ok(Self { client, server })
+    }
+
+    /// The process ids of both ends: what they were started by has become them.
+    pub fn processes(&self) -> [u32; 2] {
+        [&self.client, &self.server].map(|end| end.child.id())
     }
 
     /// One window of load.

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     facts::Facts,
     figures,
+    gate::Noise,
     rounds::Sample,
     stats::Summary,
     targets::{REFERENCES, target},
@@ -20,7 +21,8 @@ pub(crate) fn csv(samples: &[Sample]) -> String {
         "probe,mode,round,window,counts,disturbed,others,stolen,count,sent,bytes,seconds,p50_us,p99_us,cpu_seconds".to_owned(),
     ];
     lines.extend(samples.iter().map(|sample| {
-        let Sample { probe, mode, place: (round, window), figures, others, stolen, disturbed, counts } = sample;
+        let Sample { probe, mode, place: (round, window), figures, noise, disturbed, counts } = sample;
+        let Noise { others, stolen } = noise;
         format!(
             "{},{mode},{round},{window},{counts},{disturbed},{others:.4},{stolen:.4},{},{},{},{:.6},{:.2},{:.2},{:.6}",
             probe.name,
