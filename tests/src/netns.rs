@@ -33,6 +33,14 @@ impl Netns {
         Ok(netns)
     }
 
+    /// As `new`, in the place of a namespace of that name that a crash left.
+    pub fn new_over(name: &str) -> Result<Self> {
+        if Path::new(NETNS_DIR).join(name).exists() {
+            run(Command::new("ip").args(["netns", "del", name]))?;
+        }
+        Self::new(name)
+    }
+
     /// The name in `ip netns`.
     pub fn name(&self) -> &str {
         &self.name

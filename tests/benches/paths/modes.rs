@@ -1,0 +1,48 @@
+//! The ways that are measured beside each other.
+
+mod hosts;
+
+use std::{net::IpAddr, path::PathBuf};
+
+use anyhow::{Result, bail};
+
+/// The names of all modes, in the order of the report.
+pub(crate) const ALL: [&str; 8] =
+    ["hosts", "routed", "redirect", "docker", "bridge", "flannel", "cilium", "ours"];
+
+/// Where the load of a figure goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Ends {
+    /// The file that holds the client's network namespace.
+    pub(crate) client: PathBuf,
+    /// The file that holds the server's.
+    pub(crate) server: PathBuf,
+    /// The server's address.
+    pub(crate) to: IpAddr,
+}
+
+/// A way for packets between two hosts' containers, up from its start until it is dropped.
+///
+/// Each mode has two host namespaces of its own, joined by one veth pair with an MTU of 1500: what one mode leaves in
+/// a host, as netfilter rules, slows no other.
+pub(crate) trait Mode {
+    /// Its word in the tables.
+    fn name(&self) -> &'static str;
+    /// Between two hosts.
+    fn across(&self) -> Ends;
+    /// Between two containers of one host, where the mode has any.
+    fn local(&self) -> Option<Ends>;
+    /// What moves only when traffic between two hosts goes the named way: runs of its programs, packets of its device
+    /// and the like. It only grows.
+    fn passed(&self) -> Result<u64>;
+    /// Devices and programs of the path, in one line.
+    fn path(&self) -> String;
+}
+
+/// Sets a mode up.
+pub(crate) fn start(name: &str) -> Result<Box<dyn Mode>> {
+    Ok(match name {
+        "hosts" => Box::new(hosts::Hosts::start()?),
+        _ => bail!("no mode is called {name}: there are {}", ALL.join(", ")),
+    })
+}
