@@ -24,6 +24,8 @@ pub struct Options {
     pub hosts: u8,
     /// The MTU of the underlay.
     pub underlay_mtu: u32,
+    /// The two hosts of the lab are joined by one veth pair instead of a bridge.
+    pub cable: bool,
 }
 
 impl Options {
@@ -31,7 +33,13 @@ impl Options {
     pub fn for_test(name: &str, hosts: u8) -> Result<Self> {
         let overlay = std::env::var_os("OVERLAY_BIN")
             .context("OVERLAY_BIN does not name the overlay binary: run the tests by `cargo xtask test`")?;
-        Ok(Self { name: format!("ovt-{name}"), overlay: overlay.into(), hosts, underlay_mtu: 1500 })
+        Ok(Self {
+            name: format!("ovt-{name}"),
+            overlay: overlay.into(),
+            hosts,
+            underlay_mtu: 1500,
+            cable: false,
+        })
     }
 }
 
@@ -78,7 +86,7 @@ impl Lab {
         leftovers::clear(name).with_context(|| format!("cannot clear what an earlier lab {name} left"))?;
         let dir = leftovers::lab_dir(name);
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let underlay = Underlay::new(&format!("{name}-ul"), options.underlay_mtu)?;
+        let underlay = Underlay::new(&format!("{name}-ul"), options.underlay_mtu, options.cable)?;
         let mut lab = Self {
             underlay,
             hosts: Vec::new(),

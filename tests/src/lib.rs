@@ -5,6 +5,7 @@
 //! its name, is removed when the `Lab` is dropped, and, after a crash, when the next lab of that name starts.
 //! This library may shell out to `ip`, `nsenter` and `ping`; the agent may not.
 
+mod aligned;
 mod capture;
 mod cluster;
 mod command;
@@ -18,10 +19,12 @@ mod netns;
 mod parallel;
 mod random;
 mod skip;
+pub mod traffic;
 mod underlay;
 mod who;
 
 pub use crate::{
+    aligned::aligned,
     capture::Capture,
     cluster::{Cluster, Endpoint, Network, Node},
     command::{output_within, run},

@@ -1,5 +1,6 @@
 //! Development tasks: `cargo xtask COMMAND`. Each installs what it needs first, and says what it installs.
 
+mod bench;
 mod build;
 mod check;
 mod interrupt;
@@ -27,6 +28,8 @@ enum Command {
     Run(run::Options),
     /// Run the tests.
     Test(test::Options),
+    /// Measure the paths between two hosts; `bench prog` single programs, `bench scale` large tables.
+    Bench(bench::Options),
     /// Check format, lints, docs, dependencies and house rules.
     Check(check::Options),
     /// Load between namespaces, for `run`.
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Build(options) => build::run(&options),
         Command::Run(options) => run::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Traffic(options) => traffic::run(&options),
     };

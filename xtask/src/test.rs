@@ -75,7 +75,7 @@ impl Tier {
                 }
             }
             Self::Prog => {
-                command.args(["--package", "overlay-tests", "--lib", "--test", "prog"]);
+                command.args(["--package", "overlay-tests", "--lib", "--test", "prog", "--test", "bench"]);
             }
             // One at a time: the tests share two cores and measure time-outs; and the last of the tier faults prints
             // the figures of all.

@@ -127,23 +127,7 @@ fn flush() {
 
 /// Prints rows in aligned columns, indented by two, the first row as their heading; numbers stand right.
 pub(crate) fn table(rows: &[Vec<String>]) {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let number = |cell: &str| cell.parse::<f64>().is_ok();
-    let right = |column: usize| {
-        let mut body = rows.iter().skip(1).filter_map(|row| row.get(column)).peekable();
-        body.peek().is_some() && body.all(|cell| number(cell) || cell == "-")
-    };
-    for (index, row) in rows.iter().enumerate() {
-        let cells = (0..columns).map(|column| {
-            let cell = row.get(column).map_or("", String::as_str);
-            let gap = " ".repeat(width(column).saturating_sub(cell.chars().count()));
-            if right(column) { format!("  {gap}{cell}") } else { format!("  {cell}{gap}") }
-        });
-        let line: String = cells.collect();
-        let line = line.trim_end();
-        println!("{}", if index == 0 { heading(line) } else { line.to_owned() });
+    for (index, line) in overlay_tests::aligned(rows).into_iter().enumerate() {
+        println!("{}", if index == 0 { heading(&line) } else { line });
     }
 }

@@ -1,6 +1,8 @@
 //! The ways that are measured beside each other.
 
 mod hosts;
+mod ours;
+mod routed;
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -43,6 +45,8 @@ pub(crate) trait Mode {
 pub(crate) fn start(name: &str) -> Result<Box<dyn Mode>> {
     Ok(match name {
         "hosts" => Box::new(hosts::Hosts::start()?),
+        "routed" => Box::new(routed::Routed::start()?),
+        "ours" => Box::new(ours::Ours::start()?),
         _ => bail!("no mode is called {name}: there are {}", ALL.join(", ")),
     })
 }

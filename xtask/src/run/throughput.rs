@@ -3,40 +3,29 @@
 //! Rounds are interleaved and their order rotates, so that a noisy neighbour meets both; the client stays on
 //! CPU 0 and the server on CPU 1; what is told is the median, and as a ratio.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    net::{IpAddr, SocketAddr},
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{fs, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
-use overlay_tests::{Lab, Netns, run};
+use overlay_tests::{
+    Lab,
+    traffic::{Kind, Pair, Window},
+};
 use serde_json::{Value, json};
 
 use super::grid::{self, BLUE};
 use crate::{
     interrupt,
-    traffic::Kind,
     ui::{self, Progress},
 };
 
 /// Rounds; each measures every mode once. Shared CPUs give single windows that are off by half.
 const ROUNDS: usize = 15;
+/// How long a window is.
+const MILLIS: u64 = 300;
 /// The pause between two windows: a real-time process may have 0.95 s of every second.
 const PAUSE: Duration = Duration::from_millis(150);
 /// Above this share of stalled time (`some avg10` of /proc/pressure/cpu) others use the CPUs.
 const BUSY_PERCENT: f64 = 2.0;
-
-/// Where the load goes.
-#[derive(Clone, Copy)]
-struct Path<'a> {
-    client: &'a Netns,
-    server: &'a Netns,
-    to: IpAddr,
-}
 
 /// The figures of every mode, one for each round.
 #[derive(Default)]
@@ -53,17 +42,16 @@ impl Throughput {
     /// Measures between the first two hosts; nothing in a lab of one.
     pub(crate) fn measure(lab: &Lab) -> Result<Self> {
         let mut figures = Self { pressure: pressure(), ..Self::default() };
-        let Some((host, overlay)) = paths(lab) else { return Ok(figures) };
-        let modes = [(host, Kind::Stream), (overlay, Kind::Stream), (host, Kind::Rr), (overlay, Kind::Rr)];
+        let Some(mut pairs) = pairs(lab)? else { return Ok(figures) };
+        let modes = [(0, Kind::Stream), (1, Kind::Stream), (0, Kind::Rr), (1, Kind::Rr)];
         let progress =
             Progress::start(format!("measuring   {ROUNDS} rounds of TCP with and without overlay"));
-        let realtime = realtime_allowed();
         for round in 0..ROUNDS {
             for step in 0..modes.len() {
                 interrupt::check()?;
                 let mode = (round + step) % modes.len();
-                let (path, kind) = modes[mode];
-                let figure = window(path, kind, realtime);
+                let (pair, kind) = modes[mode];
+                let figure = window(&mut pairs[pair], kind);
                 // A load cut short by Ctrl-C is no failure of the load.
                 interrupt::check()?;
                 figures.of(mode).push(figure?);
@@ -139,50 +127,22 @@ impl Throughput {
 }
 
 /// Between the first two hosts, and between the first blue container of each.
-fn paths(lab: &Lab) -> Option<(Path<'_>, Path<'_>)> {
-    let [first, second, ..] = lab.hosts.as_slice() else { return None };
+fn pairs(lab: &Lab) -> Result<Option<[Pair; 2]>> {
+    let [first, second, ..] = lab.hosts.as_slice() else { return Ok(None) };
     let blue = grid::members(lab, BLUE);
     let on = |host: usize| blue.iter().copied().find(move |container| container.host == host);
-    let (client, server) = (on(0)?, on(1)?);
-    let host = Path { client: &first.netns, server: &second.netns, to: second.vtep };
-    Some((host, Path { client: &client.netns, server: &server.netns, to: server.ip(false)? }))
+    let Some((client, server)) = on(0).zip(on(1)) else { return Ok(None) };
+    let Some(to) = server.ip(false) else { return Ok(None) };
+    let xtask = std::env::current_exe().context("xtask cannot find itself")?;
+    let hosts = Pair::start(&xtask, &first.netns.path(), &second.netns.path(), second.vtep)?;
+    Ok(Some([hosts, Pair::start(&xtask, &client.netns.path(), &server.netns.path(), to)?]))
 }
 
 /// One window of load: Gbit/s of a stream, transactions per second of requests and responses.
-fn window(path: Path<'_>, kind: Kind, realtime: bool) -> Result<f64> {
-    let mut serve = traffic(path.server, realtime, 1)?;
-    serve.args(["serve", kind.word(), &path.to.to_string()]);
-    let mut server =
-        Server(serve.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot serve")?);
-    let mut port = String::new();
-    BufReader::new(server.0.stdout.take().context("the server has no stdout")?).read_line(&mut port)?;
-    let to = SocketAddr::new(path.to, port.trim().parse().context("the server names no port")?);
-    let text = run(traffic(path.client, realtime, 0)?.args(["load", kind.word(), &to.to_string()]))?;
-    let figures: Value = serde_json::from_str(&text).context("the load printed no figures")?;
-    let number = |key: &str| figures[key].as_f64().with_context(|| format!("the load printed no {key}"));
-    Ok(match kind {
-        Kind::Stream => number("bytes")? * 8.0 / 1e9 / number("seconds")?,
-        Kind::Rr => number("transactions")? / number("seconds")?,
-    })
-}
-
-/// `xtask traffic` in a namespace, on a CPU, above ordinary processes where that is allowed.
-fn traffic(netns: &Netns, realtime: bool, cpu: usize) -> Result<Command> {
-    let xtask = std::env::current_exe().context("xtask cannot find itself")?;
-    let cpus = thread::available_parallelism().map_or(1, usize::from);
-    let mut command = if realtime {
-        let mut command = netns.command("chrt");
-        command.args(["-f", "20"]).arg(xtask);
-        command
-    } else {
-        netns.command(xtask)
-    };
-    command.args(["traffic", "--cpu", &cpu.min(cpus - 1).to_string()]);
-    Ok(command)
-}
-
-fn realtime_allowed() -> bool {
-    run(Command::new("chrt").args(["-f", "20", "true"])).is_ok()
+fn window(pair: &mut Pair, kind: Kind) -> Result<f64> {
+    let figures = pair.window(Window::new(kind, MILLIS))?;
+    let amount = if kind == Kind::Stream { figures.bytes as f64 * 8.0 / 1e9 } else { figures.count as f64 };
+    Ok(amount / figures.seconds)
 }
 
 /// The share of the last ten seconds in which a process waited for a CPU, in percent.
@@ -199,17 +159,6 @@ fn median(figures: &[f64]) -> Option<f64> {
 
 fn ratio(overlay: &[f64], host: &[f64]) -> Option<f64> {
     Some(median(overlay)? / median(host)?)
-}
-
-/// A server that does not outlive its window.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It ends by itself when its connection does.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[cfg(test)]

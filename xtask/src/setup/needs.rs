@@ -19,6 +19,8 @@ pub(crate) enum Group {
     Lab,
     /// Captures and frames that are not ours.
     Test,
+    /// The ways of others, which the benchmark measures beside ours.
+    Bench,
     /// The audit of the dependencies.
     Check,
 }
@@ -34,6 +36,11 @@ const PACKAGES: &[(Group, &str, &[&str])] = &[
     (Group::Test, "socat", &["socat"]),
     (Group::Test, "tcpdump", &["tcpdump"]),
     (Group::Test, "tshark", &["tshark"]),
+    (Group::Bench, "busybox-static", &["busybox"]),
+    (Group::Bench, "containerd", &["containerd"]),
+    (Group::Bench, "docker.io", &["dockerd"]),
+    (Group::Bench, "iptables", &["iptables"]),
+    (Group::Bench, "runc", &["runc"]),
 ];
 
 /// The compiler of the kernel programs: with the sources of `core`, of the same version.

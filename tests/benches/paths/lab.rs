@@ -1,0 +1,83 @@
+//! All modes that are measured, up and with their load.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::{Context as _, Result, bail};
+use overlay_tests::traffic::{Figures, Pair};
+
+use crate::{
+    figures::{Place, Probe},
+    modes::{self, Ends, Mode},
+};
+
+/// A mode and its load.
+pub(crate) struct Lane {
+    // Before the mode: the load ends before its namespaces do.
+    across: Pair,
+    local: Option<Pair>,
+    mode: Box<dyn Mode>,
+}
+
+/// The modes, in the order of the report.
+pub(crate) struct Lab {
+    pub(crate) lanes: Vec<Lane>,
+}
+
+impl Lab {
+    pub(crate) fn start(names: &[&'static str]) -> Result<Self> {
+        let program = std::env::current_exe().context("this binary cannot find itself")?;
+        let mut lanes = Vec::new();
+        for name in names {
+            let start = Instant::now();
+            let lane = Lane::start(&program, name);
+            lanes.push(lane.with_context(|| format!("the mode {name} does not start"))?);
+            println!("started     {name}  {:.1} s", start.elapsed().as_secs_f64());
+        }
+        Ok(Self { lanes })
+    }
+}
+
+impl Lane {
+    fn start(program: &Path, name: &str) -> Result<Self> {
+        let mode = modes::start(name)?;
+        let pair = |ends: Ends| Pair::start(program, &ends.client, &ends.server, ends.to);
+        let across = pair(mode.across())?;
+        let local = mode.local().map(pair).transpose()?;
+        Ok(Self { across, local, mode })
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.mode.name()
+    }
+
+    pub(crate) fn path(&self) -> String {
+        self.mode.path()
+    }
+
+    /// Whether the mode has the place of a probe.
+    pub(crate) fn has(&self, probe: &Probe) -> bool {
+        probe.place == Place::Across || self.local.is_some()
+    }
+
+    /// A window of load; an error where it did not go by the path that the mode is named for.
+    pub(crate) fn window(&mut self, probe: &Probe) -> Result<Figures> {
+        let name = self.name();
+        let fails = || format!("{}, mode {name}", probe.name);
+        let before = self.mode.passed().with_context(fails)?;
+        let pair = match probe.place {
+            Place::Across => &mut self.across,
+            Place::Local => self.local.as_mut().context("the mode has no two containers on a host")?,
+        };
+        let figures = pair.window(probe.window).with_context(fails)?;
+        let passed = self.mode.passed().with_context(fails)?.saturating_sub(before);
+        let least = probe.least_passed(&figures);
+        if probe.place == Place::Across && passed < least {
+            bail!(
+                "{}: the traffic did not go by {}: that counts {passed}, not {least}",
+                fails(),
+                self.path()
+            );
+        }
+        Ok(figures)
+    }
+}

@@ -1,0 +1,212 @@
+//! Rounds: every figure in every mode, side by side.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use overlay_tests::traffic::Figures;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::{
+    figures::Probe,
+    gate::{self, LIMIT, Moment},
+    lab::Lab,
+    options::Options,
+};
+
+/// The pause behind a window, at least: a real-time process may have 0.95 s of every second, and what others were kept
+/// from shows in it.
+const PAUSE: Duration = Duration::from_millis(40);
+/// The pause as a part of the window.
+const PAUSE_PART: u32 = 8;
+/// How often a round of a figure is tried until it is not disturbed.
+const TRIES: usize = 6;
+/// What a window takes besides its load: reading the path's counters, and CPU times.
+const AROUND: Duration = Duration::from_millis(30);
+
+/// A window that was measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) probe: &'static Probe,
+    pub(crate) mode: &'static str,
+    /// Which round, and which of the probe's windows in it: samples of one place are compared with each other.
+    pub(crate) place: (u32, u32),
+    pub(crate) figures: Figures,
+    /// The part of the CPUs' time that others used.
+    pub(crate) others: f64,
+    /// The part that the hypervisor gave to others.
+    pub(crate) stolen: f64,
+    /// Whether the round of the figure was disturbed, so that it was measured anew, or taken as it is by `--noisy`.
+    pub(crate) disturbed: bool,
+    /// Whether the report counts it.
+    pub(crate) counts: bool,
+}
+
+/// The work was ended by Ctrl-C or a signal like it.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// What to do.
+pub(crate) struct Rounds {
+    count: u32,
+    probes: Vec<&'static Probe>,
+    noisy: bool,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Rounds {
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("cannot catch Ctrl-C")?;
+        }
+        Ok(Self { count: options.rounds, probes: options.probes()?, noisy: options.noisy, interrupted })
+    }
+
+    /// Measures everything.
+    pub(crate) fn run(&self, lab: &mut Lab) -> Result<Vec<Sample>> {
+        let mut samples = Vec::new();
+        println!(
+            "measuring   {} rounds, about {:.0} minutes",
+            self.count,
+            self.expected(lab).as_secs_f64() / 60.0
+        );
+        for round in 0..self.count {
+            let start = Instant::now();
+            let mut repeated = 0;
+            for probe in &self.probes {
+                repeated += self.figure(lab, probe, round, &mut samples)?;
+            }
+            let time = start.elapsed().as_secs_f64();
+            let again =
+                if repeated > 0 { format!(", {repeated} windows measured again") } else { String::new() };
+            println!("round {} of {}  {time:.0} s{again}", round + 1, self.count);
+        }
+        Ok(samples)
+    }
+
+    /// How long all rounds take on a quiet machine.
+    fn expected(&self, lab: &Lab) -> Duration {
+        let probe = |probe: &&&Probe| {
+            let lanes = lab.lanes.iter().filter(|lane| lane.has(probe)).count() as u32;
+            let window = Duration::from_millis(probe.window.millis);
+            (window + pause(window) + AROUND) * probe.repeats * lanes
+        };
+        self.probes.iter().map(|one| probe(&one)).sum::<Duration>() * self.count
+    }
+
+    /// A round of one figure, again while it is disturbed; how many windows were measured in vain.
+    fn figure(
+        &self,
+        lab: &mut Lab,
+        probe: &'static Probe,
+        round: u32,
+        samples: &mut Vec<Sample>,
+    ) -> Result<usize> {
+        let mut vain = 0;
+        for attempt in 1..=TRIES {
+            let before = gate::quiet()?;
+            let mut windows = self.windows(lab, probe, round)?;
+            let worst = windows.iter().map(|sample| sample.others).fold(before, f64::max);
+            let lossy = windows.iter().find(|sample| probe.lossy(&sample.figures)).map(|sample| sample.mode);
+            let disturbed = worst > LIMIT || lossy.is_some();
+            let counts = !disturbed || (self.noisy && lossy.is_none());
+            for sample in &mut windows {
+                (sample.disturbed, sample.counts) = (disturbed, counts);
+            }
+            samples.extend(&windows);
+            if counts {
+                return Ok(vain);
+            }
+            vain += windows.len();
+            if attempt == TRIES {
+                let why = lossy.map_or_else(
+                    || format!("others used {:.0} % of the CPUs", worst * 100.0),
+                    |mode| format!("datagrams were lost in mode {mode}"),
+                );
+                bail!(
+                    "{}: no undisturbed round in {TRIES} tries ({why}): end what else runs here, or take the figures as they are with --noisy",
+                    probe.name
+                );
+            }
+        }
+        Ok(vain)
+    }
+
+    fn windows(&self, lab: &mut Lab, probe: &'static Probe, round: u32) -> Result<Vec<Sample>> {
+        let mut samples = Vec::new();
+        let lanes: Vec<usize> = (0..lab.lanes.len()).filter(|lane| lab.lanes[*lane].has(probe)).collect();
+        for repeat in 0..probe.repeats {
+            for step in 0..lanes.len() {
+                self.check()?;
+                let turn = (round * probe.repeats + repeat) as usize;
+                let lane = &mut lab.lanes[lanes[order(turn, step, lanes.len())]];
+                let before = Moment::now()?;
+                let figures = lane.window(probe);
+                // A load that Ctrl-C cut short is no failure of the load.
+                self.check()?;
+                let figures = figures?;
+                thread::sleep(pause(Duration::from_millis(probe.window.millis)));
+                samples.push(Sample {
+                    probe,
+                    mode: lane.name(),
+                    place: (round, repeat),
+                    figures,
+                    others: before.others(figures.cpu_seconds)?,
+                    stolen: before.stolen()?,
+                    disturbed: false,
+                    counts: true,
+                });
+            }
+        }
+        Ok(samples)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.interrupted.load(Ordering::Relaxed) { Err(Interrupted.into()) } else { Ok(()) }
+    }
+}
+
+fn pause(window: Duration) -> Duration {
+    PAUSE.max(window / PAUSE_PART)
+}
+
+/// Who is measured at `step` of a turn: each turn begins with another, and every other one goes backwards, so that no
+/// mode always follows the same.
+fn order(turn: usize, step: usize, count: usize) -> usize {
+    let step = if turn.is_multiple_of(2) { step } else { count - step };
+    (turn + step) % count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_turn_measures_every_mode_once_and_begins_with_another() {
+        let mut first = Vec::new();
+        for turn in 0..8 {
+            let mut modes: Vec<usize> = (0..8).map(|step| order(turn, step, 8)).collect();
+            first.push(modes[0]);
+            modes.sort_unstable();
+            assert_eq!(modes, [0, 1, 2, 3, 4, 5, 6, 7]);
+        }
+        first.dedup();
+        assert_eq!(first.len(), 8, "{first:?}");
+    }
+}

@@ -1,0 +1,100 @@
+//! The two ends of a path, as their driver sees them.
+
+use std::{
+    ffi::OsString,
+    io::{BufRead as _, BufReader, Write as _},
+    net::IpAddr,
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Figures, WORD, Window};
+use crate::run;
+
+/// The CPU of the client, and that of the server.
+const CPUS: [&str; 2] = ["0", "1"];
+
+/// A client and a server, standing; dropped, they end.
+#[derive(Debug)]
+pub struct Pair {
+    // In this order: a client whose server went first would complain.
+    client: Process,
+    _server: Process,
+}
+
+impl Pair {
+    /// Starts `program traffic ...` in two network namespaces, named by their files; `to` is the server's address.
+    pub fn start(program: &Path, client: &Path, server: &Path, to: IpAddr) -> Result<Self> {
+        let address = to.to_string();
+        let mut server = Process::start(program, server, &["serve", CPUS[1], &address])?;
+        let ports = server.line().context("the server names no ports")?;
+        let mut words = vec!["load", CPUS[0], &address];
+        words.extend(ports.split_whitespace());
+        let mut client = Process::start(program, client, &words)?;
+        let ready = client.line().with_context(|| format!("no connection to {to}"))?;
+        if ready.trim() != "ready" {
+            bail!("the client says {:?}", ready.trim());
+        }
+        Ok(Self { client, _server: server })
+    }
+
+    /// One window of load.
+    pub fn window(&mut self, window: Window) -> Result<Figures> {
+        let mut line = serde_json::to_string(&window)?;
+        line.push('\n');
+        self.client.stdin.write_all(line.as_bytes()).context("the client has ended")?;
+        let text = self.client.line().context("the client has ended")?;
+        serde_json::from_str(&text).with_context(|| format!("the client says {:?}", text.trim()))
+    }
+}
+
+/// Whether processes may run above all ordinary ones here.
+pub fn realtime_allowed() -> bool {
+    run(Command::new("chrt").args(["-f", "20", "true"])).is_ok()
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(program: &Path, netns: &Path, words: &[&str]) -> Result<Self> {
+        let mut command = Command::new("nsenter");
+        let mut file = OsString::from("--net=");
+        file.push(netns);
+        command.arg(file);
+        if realtime_allowed() {
+            command.args(["chrt", "-f", "20"]);
+        }
+        command.arg(program).arg(WORD).args(words);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start an end of a path")?;
+        let stdin = child.stdin.take().context("an end has no stdin")?;
+        let stdout = child.stdout.take().context("an end has no stdout")?;
+        Ok(Self { child, stdin, stdout: BufReader::new(stdout) })
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        if self.stdout.read_line(&mut line)? == 0 {
+            bail!("nothing was printed");
+        }
+        Ok(line)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
