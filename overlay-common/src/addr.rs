@@ -54,6 +54,31 @@ impl MacAddr {
         Self([0x02, 0x42, a, b, c, d])
     }
 
+    /// The IPv4 address that this MAC address is derived from; none if it is not of that form.
+    pub const fn ipv4(self) -> Option<Ipv4Addr> {
+        let [first, second, a, b, c, d] = self.0;
+        if first == 0x02 && second == 0x42 { Some(Ipv4Addr::new(a, b, c, d)) } else { None }
+    }
+
+    /// The MAC address that is derived from this mapped IPv4 address; none for an IPv6 address.
+    #[inline(always)]
+    pub const fn of_ipv4(ip: Ip16) -> Option<Self> {
+        let [.., a, b, c, d] = ip.octets();
+        if ip.is_v4() { Some(Self([0x02, 0x42, a, b, c, d])) } else { None }
+    }
+
+    /// The MAC address whose link-local address this is; none for any other address.
+    #[inline(always)]
+    pub const fn of_link_local(ip: Ip16) -> Option<Self> {
+        let (high, low) = ip.halves();
+        let [a, b, c, _, _, d, e, f] = low.to_ne_bytes();
+        if high == Ip16::LINK_LOCAL && low & Ip16::EUI_64_MASK == Ip16::EUI_64 {
+            Some(Self([a ^ 2, b, c, d, e, f]))
+        } else {
+            None
+        }
+    }
+
     /// The MAC address of an endpoint that has only this IPv6 address: `06:` and 40 bits of its FNV-1a hash.
     ///
     /// The first byte is local and unicast, and never that of `from_ipv4`.
@@ -122,6 +147,12 @@ impl Ip16 {
     pub const ZERO: Self = Self([0; 2]);
     /// The bytes of the second of `halves` that mark a mapped IPv4 address.
     pub const V4_TAG_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    /// The first of `halves` of a link-local address, `fe80::/64`.
+    const LINK_LOCAL: u64 = u64::from_ne_bytes([0xfe, 0x80, 0, 0, 0, 0, 0, 0]);
+    /// The bytes of the second of `halves` that mark an EUI-64 made of a MAC address (RFC 4291 appendix A).
+    const EUI_64_MASK: u64 = u64::from_ne_bytes([0, 0, 0, 0xff, 0xff, 0, 0, 0]);
+    /// What those bytes are.
+    const EUI_64: u64 = u64::from_ne_bytes([0, 0, 0, 0xff, 0xfe, 0, 0, 0]);
     /// What those bytes are in a mapped IPv4 address.
     const V4_TAG: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
 
@@ -198,6 +229,24 @@ impl fmt::Debug for Ip16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_tell_their_mac() {
+        let ip = Ipv4Addr::new(10, 1, 0, 0xff);
+        let mac = MacAddr::from_ipv4(ip);
+        assert_eq!(MacAddr::of_ipv4(IpAddr::from(ip).into()), Some(mac));
+        assert_eq!(mac.ipv4(), Some(ip));
+        let link_local = Ip16::from(IpAddr::from(mac.link_local()));
+        assert_eq!(MacAddr::of_link_local(link_local), Some(mac));
+        assert_eq!(MacAddr::of_ipv4(link_local), None);
+        assert_eq!(MacAddr::of_link_local(IpAddr::from(ip).into()), None);
+        for other in ["fe80::1", "fe80:0:0:1:42:aff:fe01:ff", "fd00::42:aff:fe01:ff", "fe80::42:afe:fe01:ff"]
+        {
+            let other: IpAddr = other.parse().expect("an address");
+            assert_eq!(MacAddr::of_link_local(other.into()), None, "{other}");
+        }
+        assert_eq!(MacAddr::new([0x06, 0x42, 10, 1, 0, 1]).ipv4(), None);
+    }
 
     #[test]
     fn mac_reads_what_it_prints() {

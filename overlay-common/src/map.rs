@@ -220,6 +220,11 @@ impl Fdb {
     pub const WIREGUARD: u8 = 3;
     /// Flag: the network's frames cross the underlay encrypted or not at all.
     pub const ENCRYPTED: u8 = 1;
+    /// Flag: the endpoint has the IPv4 address that its MAC address is derived from (`MacAddr::from_ipv4`). That
+    /// address then has no entry in `NEIGH`.
+    pub const HAS_IPV4: u8 = 2;
+    /// Flag: the endpoint has the link-local address of its MAC address, which then has no entry in `NEIGH`.
+    pub const HAS_LINK_LOCAL: u8 = 4;
 
     /// An endpoint on this node, reached through its port.
     pub const fn local(ifindex: u32) -> Self {

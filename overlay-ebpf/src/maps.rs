@@ -60,14 +60,30 @@ pub(crate) fn fdb(vni: u32, mac: MacAddr) -> Result<&'static Fdb, DropReason> {
     unsafe { FDB.get(FdbKey::new(vni, mac)) }.ok_or(DropReason::UnknownMac)
 }
 
+/// A MAC address that was found.
+///
+/// Aligned: in a `Result` a bare one lies at an odd offset, and copies of it on the stack are misaligned, which the
+/// verifier refuses.
+#[repr(align(8))]
+pub(crate) struct Found(pub(crate) MacAddr);
+
 /// The MAC address of the endpoint with this address.
 ///
-/// By reference: in a `Result` of its own it lies at an odd offset, and copies of it on the stack are misaligned,
-/// which the verifier refuses.
+/// Most addresses tell it themselves: then the FDB says whether its endpoint has them, and `NEIGH` need not.
 #[inline(always)]
-pub(crate) fn neigh(vni: u32, ip: Ip16) -> Result<&'static MacAddr, DropReason> {
+pub(crate) fn neigh(vni: u32, ip: Ip16) -> Result<Found, DropReason> {
+    let told = match MacAddr::of_ipv4(ip) {
+        Some(mac) => Some((mac, Fdb::HAS_IPV4)),
+        None => MacAddr::of_link_local(ip).map(|mac| (mac, Fdb::HAS_LINK_LOCAL)),
+    };
+    if let Some((mac, flag)) = told
+        && fdb(vni, mac).is_ok_and(|fdb| fdb.flags & flag != 0)
+    {
+        return Ok(Found(mac));
+    }
     // SAFETY: as in `port`.
-    unsafe { NEIGH.get(NeighKey::new(vni, ip)) }.map(|neigh| &neigh.mac).ok_or(DropReason::UnknownNeigh)
+    let neigh = unsafe { NEIGH.get(NeighKey::new(vni, ip)) };
+    neigh.map(|neigh| Found(neigh.mac)).ok_or(DropReason::UnknownNeigh)
 }
 
 /// The way to a VTEP, by its place.

@@ -43,13 +43,13 @@ impl Sender {
     /// Whether an address is the station's.
     #[inline(always)]
     fn has_ip(&self, ip: Ip16) -> bool {
-        maps::neigh(self.vni, ip).is_ok_and(|mac| *mac == self.mac)
+        maps::neigh(self.vni, ip).is_ok_and(|found| found.0 == self.mac)
     }
 
     /// The port whose container has the address asked for.
     #[inline(always)]
     pub(crate) fn port_of(&self, target: Ip16) -> Result<&'static Fdb, DropReason> {
-        let mac = *maps::neigh(self.vni, target)?;
+        let mac = maps::neigh(self.vni, target)?.0;
         if mac == self.mac {
             return Err(DropReason::OwnNeigh);
         }

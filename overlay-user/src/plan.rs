@@ -8,7 +8,7 @@ use std::{
 
 use overlay_common::{MacAddr, Vni};
 
-use crate::tables::{Fdb, Hook, Ifindex, Net, NodeEntry, Port, Tables, Vtep};
+use crate::tables::{Hook, Ifindex, Net, NodeEntry, Port, Station, Tables, Vtep};
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +35,7 @@ pub enum Op {
     /// Removes an answer.
     DelNeigh(Vni, IpAddr),
     /// Adds, changes or moves a MAC address.
-    SetFdb(Vni, MacAddr, Fdb),
+    SetFdb(Vni, MacAddr, Station),
     /// Removes a MAC address.
     DelFdb(Vni, MacAddr),
     /// Adds or changes a port.

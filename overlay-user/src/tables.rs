@@ -32,10 +32,10 @@ pub struct Tables {
     pub vteps: BTreeMap<IpAddr, Vtep>,
     /// Which VTEP may send into which network.
     pub members: BTreeSet<(Vni, IpAddr)>,
-    /// The answers to ARP and neighbour solicitations.
+    /// The answers to ARP and neighbour solicitations that `Station::answers` does not give.
     pub neigh: BTreeMap<(Vni, IpAddr), MacAddr>,
-    /// Where a MAC address is.
-    pub fdb: BTreeMap<(Vni, MacAddr), Fdb>,
+    /// Where a MAC address is, and what it answers for.
+    pub fdb: BTreeMap<(Vni, MacAddr), Station>,
     /// The local endpoints by the host side of their veth.
     pub ports: BTreeMap<Ifindex, Port>,
     /// The attached programs.
@@ -69,6 +69,37 @@ pub struct Vtep {
     pub next_hop: Option<NextHop>,
     /// Whether it is a plain VXLAN device, whose stations nobody checks but who receives from them.
     pub external: bool,
+}
+
+/// A MAC address of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Station {
+    /// Where it is.
+    pub at: Fdb,
+    /// Which of the addresses that tell it by themselves its endpoint has.
+    pub answers: Answers,
+}
+
+/// The addresses that a MAC address follows from. They need no entry of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// The IPv4 address of `MacAddr::from_ipv4`.
+    pub ipv4: bool,
+    /// The link-local one of `MacAddr::link_local`.
+    pub link_local: bool,
+}
+
+impl Answers {
+    /// Those that an endpoint with this MAC address and these addresses has; every endpoint has the link-local one.
+    pub fn of(mac: MacAddr, ips: &[IpAddr]) -> Self {
+        Self { ipv4: mac.ipv4().is_some_and(|ip| ips.contains(&ip.into())), link_local: true }
+    }
+
+    /// The addresses, of this MAC address.
+    pub fn ips(self, mac: MacAddr) -> impl Iterator<Item = IpAddr> {
+        let ipv4 = mac.ipv4().filter(|_| self.ipv4).map(IpAddr::from);
+        ipv4.into_iter().chain(self.link_local.then(|| mac.link_local().into()))
+    }
 }
 
 /// Where a MAC address is.

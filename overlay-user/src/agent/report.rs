@@ -1,6 +1,9 @@
 //! Status and listings: the agent's state and the kernel's tables, as the API shows them.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use overlay_common::{ABI_VERSION, DropReason, MacAddr, Vni};
@@ -18,7 +21,7 @@ use crate::{
     cluster::{self, Cluster, NodeKind},
     datapath::{Datapath as _, DatapathError},
     netlink::device_name,
-    tables::{Fdb, Ifindex, Tables},
+    tables::{Fdb, Ifindex, Station, Tables},
 };
 
 pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
@@ -228,21 +231,27 @@ pub(super) fn dump(agent: &mut Agent, table: Table) -> Answer<Vec<Row>> {
 }
 
 fn fdb(agent: &Agent, tables: &Tables) -> Vec<FdbRow> {
-    let row = |(vni, mac): &(Vni, MacAddr), to: &Fdb| {
-        let (to, vtep, ifname) = match to {
+    let row = |(vni, mac): &(Vni, MacAddr), station: &Station| {
+        let (to, vtep, ifname) = match &station.at {
             Fdb::Local { ifindex } => ("local", None, Some(name_of(*ifindex))),
             Fdb::Remote { vtep, .. } => ("remote", Some(vtep.to_string()), None),
         };
         let mac = mac.to_string();
         FdbRow { network: network_name(agent, *vni), vni: vni.get(), mac, to: to.into(), vtep, ifname }
     };
-    tables.fdb.iter().map(|(key, to)| row(key, to)).collect()
+    tables.fdb.iter().map(|(key, station)| row(key, station)).collect()
 }
 
 fn neigh(agent: &Agent, tables: &Tables) -> Vec<NeighRow> {
-    let rows = tables.neigh.iter();
+    let told = tables
+        .fdb
+        .iter()
+        .flat_map(|((vni, mac), station)| station.answers.ips(*mac).map(move |ip| ((*vni, ip), *mac)));
+    let mut answers: BTreeMap<_, _> = tables.neigh.iter().map(|(key, mac)| (*key, *mac)).collect();
+    answers.extend(told);
+    let rows = answers.into_iter();
     rows.map(|((vni, ip), mac)| NeighRow {
-        network: network_name(agent, *vni),
+        network: network_name(agent, vni),
         vni: vni.get(),
         ip: ip.to_string(),
         mac: mac.to_string(),

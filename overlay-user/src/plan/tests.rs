@@ -4,7 +4,10 @@ use ipnet::IpNet;
 use proptest::{collection, prelude::*};
 
 use super::*;
-use crate::{event::NextHop, tables::Program};
+use crate::{
+    event::NextHop,
+    tables::{Answers, Fdb, Program},
+};
 
 fn vni(number: u32) -> Vni {
     Vni::new(number).expect("a VNI")
@@ -27,11 +30,12 @@ fn next_hop() -> impl Strategy<Value = Option<NextHop>> {
     }))
 }
 
-fn place(number: u8, encrypted: bool) -> Fdb {
-    match number {
+fn place(number: u8, encrypted: bool) -> Station {
+    let at = match number {
         0 => Fdb::Local { ifindex: Ifindex(10) },
         remote => Fdb::Remote { vtep: vtep(remote), encrypted },
-    }
+    };
+    Station { at, answers: Answers { ipv4: encrypted, link_local: true } }
 }
 
 fn port(number: u32, source: u8) -> Port {
@@ -108,9 +112,9 @@ fn closed(tables: &Tables) -> bool {
     tables.members.iter().all(|(n, v)| net(n) && vtep(v))
         && tables.neigh.keys().all(|(n, _)| net(n))
         && tables.fdb.keys().all(|(n, _)| net(n))
-        && tables.fdb.values().all(|place| match place {
+        && tables.fdb.values().all(|station| match station.at {
             Fdb::Local { .. } => true,
-            Fdb::Remote { vtep: remote, .. } => vtep(remote),
+            Fdb::Remote { vtep: ref remote, .. } => vtep(remote),
         })
         && tables.ports.values().all(|port| net(&port.vni))
         && tables.hooks.iter().all(|hook| match hook.program {

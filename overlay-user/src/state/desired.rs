@@ -8,7 +8,7 @@ use super::{State, inner_mtu};
 use crate::{
     cluster::{Cluster, Endpoint, Network, NodeKind},
     event::Underlay,
-    tables::{Fdb, Hook, Ifindex, Net, NodeEntry, Port, Program, Tables, Vtep},
+    tables::{Answers, Fdb, Hook, Ifindex, Net, NodeEntry, Port, Program, Station, Tables, Vtep},
 };
 
 impl State {
@@ -67,12 +67,14 @@ impl State {
 impl Tables {
     /// Adds where the endpoint is, and the answers to who asks for its addresses.
     fn add_place(&mut self, network: &Network, endpoint: &Endpoint, place: &Fdb) {
-        let link_local = IpAddr::from(endpoint.mac.link_local());
-        for ip in endpoint.ips.iter().chain([&link_local]) {
+        let answers = Answers::of(endpoint.mac, &endpoint.ips);
+        let told: Vec<IpAddr> = answers.ips(endpoint.mac).collect();
+        for ip in endpoint.ips.iter().filter(|ip| !told.contains(ip)) {
             self.neigh.insert((network.vni, *ip), endpoint.mac);
         }
         for mac in endpoint.macs() {
-            self.fdb.insert((network.vni, mac), place.clone());
+            let answers = if mac == endpoint.mac { answers } else { Answers::default() };
+            self.fdb.insert((network.vni, mac), Station { at: place.clone(), answers });
         }
     }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     cluster::NodeKind,
     event::NextHop,
-    tables::{Fdb, Hook, Program, Vtep},
+    tables::{Fdb, Hook, Program, Tables, Vtep},
 };
 
 const CLUSTER: &str = r#"
@@ -102,6 +102,11 @@ fn bound() -> State {
     state
 }
 
+/// The addresses that a MAC address answers for by itself.
+fn answers(tables: &Tables, mac: MacAddr) -> Vec<IpAddr> {
+    tables.fdb[&(blue(), mac)].answers.ips(mac).collect()
+}
+
 fn codes(state: &State) -> Vec<&'static str> {
     state.problems().iter().map(|problem| problem.code).collect()
 }
@@ -121,14 +126,14 @@ fn no_tables_before_cluster_and_underlay() {
 fn remote_endpoints_need_no_port() {
     let tables = state_of(CLUSTER).tables().expect("tables");
     let remote = MacAddr::new([2, 0x42, 10, 1, 0, 3]);
-    assert_eq!(tables.fdb[&(blue(), remote)], Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: false });
-    assert_eq!(tables.neigh[&(blue(), ip("10.1.0.3"))], remote);
-    assert_eq!(tables.neigh[&(blue(), IpAddr::from(remote.link_local()))], remote);
+    assert_eq!(tables.fdb[&(blue(), remote)].at, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: false });
+    assert_eq!(answers(&tables, remote), [ip("10.1.0.3"), IpAddr::from(remote.link_local())]);
+    assert!(tables.neigh.values().all(|mac| *mac != remote), "its MAC address tells both");
     let dark = Vni::new(43).expect("a VNI");
     assert_eq!(tables.members, [(blue(), ip("10.88.0.2")), (dark, ip("10.88.0.2"))].into());
     assert_eq!(tables.vteps.keys().copied().collect::<Vec<_>>(), [ip("10.88.0.2"), ip("10.88.0.3")]);
     let encrypted = &tables.fdb[&(dark, MacAddr::new([2, 0x42, 10, 1, 0, 4]))];
-    assert_eq!(*encrypted, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: true });
+    assert_eq!(encrypted.at, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: true });
     let node = tables.node.expect("a node");
     assert_eq!((node.vtep, node.udp_port, node.inner_mtu), (ip("10.88.0.1"), 4789, 1450));
     let at_underlay = |program| Hook { program, ifindex: Ifindex(2) };
@@ -141,14 +146,19 @@ fn a_local_endpoint_is_there_while_it_is_bound() {
     let mut state = bound();
     let mac = MacAddr::new([2, 0x42, 10, 1, 0, 1]);
     let tables = state.tables().expect("tables");
-    assert_eq!(tables.fdb[&(blue(), mac)], Fdb::Local { ifindex: Ifindex(10) });
-    assert_eq!(tables.fdb[&(blue(), MacAddr::new([2, 0, 0, 0, 0, 7]))], Fdb::Local { ifindex: Ifindex(10) });
+    assert_eq!(tables.fdb[&(blue(), mac)].at, Fdb::Local { ifindex: Ifindex(10) });
+    assert_eq!(answers(&tables, mac), [ip("10.1.0.1"), ip("fe80::42:aff:fe01:1")]);
+    assert_eq!(tables.neigh[&(blue(), ip("fd00:1::1"))], mac);
+    let extra = MacAddr::new([2, 0, 0, 0, 0, 7]);
+    assert_eq!(tables.fdb[&(blue(), extra)].at, Fdb::Local { ifindex: Ifindex(10) });
+    assert_eq!(answers(&tables, extra), [] as [IpAddr; 0], "no address is that of an allowed MAC address");
     let port = &tables.ports[&Ifindex(10)];
     assert_eq!(port.macs[0], mac);
     let allowed: Vec<String> = port.allowed.iter().map(ToString::to_string).collect();
     assert_eq!(allowed, ["10.1.0.1/32", "fd00:1::1/128", "fe80::42:aff:fe01:1/128", "192.168.0.0/16"]);
     assert!(tables.hooks.contains(&Hook { program: Program::FromContainer, ifindex: Ifindex(10) }));
-    assert!(!tables.neigh.contains_key(&(blue(), ip("10.1.0.2"))), "the unbound one does not answer");
+    let unbound = MacAddr::new([2, 0x42, 10, 1, 0, 2]);
+    assert!(!tables.fdb.contains_key(&(blue(), unbound)), "the unbound one does not answer");
     state.apply(Event::PortDown { id: id("blue.02420a010001") });
     let unbound = state.tables().expect("tables");
     assert_eq!(unbound, state_of(CLUSTER).tables().expect("tables"));
@@ -173,7 +183,7 @@ fn an_endpoint_that_moved_away_is_remote_and_an_orphan() {
     state.apply(Event::Cluster(cluster(&moved)));
     let tables = state.tables().expect("tables");
     let mac = MacAddr::new([2, 0x42, 10, 1, 0, 1]);
-    assert_eq!(tables.fdb[&(blue(), mac)], Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: false });
+    assert_eq!(tables.fdb[&(blue(), mac)].at, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: false });
     assert!(tables.ports.is_empty());
     assert_eq!(state.orphans().count(), 1);
 }
@@ -329,9 +339,9 @@ proptest! {
         for (vni, vtep) in &tables.members {
             prop_assert!(tables.nets.contains_key(vni) && tables.vteps.contains_key(vtep));
         }
-        for ((vni, _), place) in &tables.fdb {
+        for ((vni, _), station) in &tables.fdb {
             prop_assert!(tables.nets.contains_key(vni));
-            match place {
+            match &station.at {
                 Fdb::Local { ifindex } => prop_assert!(tables.ports.contains_key(ifindex)),
                 Fdb::Remote { vtep, .. } => prop_assert!(tables.members.contains(&(*vni, *vtep))),
             }

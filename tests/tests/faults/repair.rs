@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -38,19 +38,20 @@ fn crowd(name: &str, endpoints: u32) -> Lab {
     let declare = |lab: &mut Lab, network: &str, number: u32| {
         let [_, _, high, low] = number.to_be_bytes();
         let v4 = Ipv4Addr::new(10, 2, high, low);
+        let v6 = Ipv6Addr::new(0xfd02, 0, 0, 0, 0, 0, 0, u16::from_be_bytes([high, low]));
         let node = "h2".to_owned();
         lab.cluster.endpoints.push(Endpoint {
             network: network.to_owned(),
             node,
-            ips: vec![v4.into()],
+            ips: vec![v4.into(), v6.into()],
             ..Endpoint::default()
         });
     };
-    lab.declare_network("crowd", 1000, &["10.2.0.0/16"]);
+    lab.declare_network("crowd", 1000, &["10.2.0.0/16", "fd02::/64"]);
     (1..=endpoints).for_each(|number| declare(&mut lab, "crowd", number));
     for number in 1..=NETWORKS {
         let network = format!("n{number}");
-        lab.declare_network(&network, 1000 + number, &["10.2.0.0/16"]);
+        lab.declare_network(&network, 1000 + number, &["10.2.0.0/16", "fd02::/64"]);
         declare(&mut lab, &network, number);
     }
     start(&mut lab);
@@ -155,7 +156,7 @@ const ALTERATIONS: [Alteration; 9] = [
         pins.fdb.insert(key, Fdb::local(1), 0).expect("set");
     }),
     ("a NEIGH entry altered", "neigh", |pins| {
-        let key = NeighKey::new(BLUE_VNI, IpAddr::V4(v4(2)).into());
+        let key = keys(&pins.neigh)[0];
         let value = Neigh::new(MacAddr::new([2, 0, 0, 0, 0, 0x66]));
         pins.neigh.insert(key, value, 0).expect("set");
     }),

@@ -2,12 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use overlay_common::{Counter, DropReason, MacAddr};
+use overlay_common::{Counter, DropReason, MacAddr, map::Fdb};
 
 use crate::{
     frames::{eth, read, shortest},
     harness::{Hook, Kernel},
-    scene::{EXTRA_MAC, LOCAL, NOBODY, OWN, REMOTE, Station},
+    scene::{EXTRA_MAC, LOCAL, NOBODY, OWN, REMOTE, Station, VNI, has},
 };
 
 /// What an ARP packet says.
@@ -75,6 +75,19 @@ fn an_address_that_no_endpoint_has_is_unknown() {
     let kernel = Kernel::scene();
     kernel.refuses(&Arp::request(&NOBODY).broadcast(), DropReason::UnknownNeigh);
     answers(&kernel, &Arp::request(&REMOTE), &REMOTE);
+}
+
+#[test]
+fn a_mac_address_answers_for_the_address_it_tells_where_the_endpoint_has_it() {
+    let mut kernel = Kernel::scene();
+    let frame = Arp::request(&NOBODY).broadcast();
+    // An endpoint with a MAC address of its own choice, which looks like another's.
+    kernel.set_fdb(VNI, NOBODY.mac, has(Fdb::HAS_LINK_LOCAL, Fdb::remote(0, 0)));
+    kernel.refuses(&frame, DropReason::UnknownNeigh);
+    kernel.set_neigh(NOBODY.v4, LOCAL.mac);
+    answers(&kernel, &Arp::request(&NOBODY), &Station { mac: LOCAL.mac, ..NOBODY });
+    kernel.set_fdb(VNI, NOBODY.mac, has(Fdb::HAS_IPV4, Fdb::remote(0, 0)));
+    answers(&kernel, &Arp::request(&NOBODY), &NOBODY);
 }
 
 #[test]

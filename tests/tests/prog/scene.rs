@@ -100,6 +100,12 @@ pub(crate) fn by(delivery: u8, mut fdb: Fdb) -> Fdb {
     fdb
 }
 
+/// An FDB entry with flags.
+pub(crate) fn has(flags: u8, mut fdb: Fdb) -> Fdb {
+    fdb.flags |= flags;
+    fdb
+}
+
 fn vni(number: u32) -> Vni {
     Vni::new(number).expect("a VNI")
 }
@@ -156,16 +162,19 @@ impl Kernel {
             (EGRESS, egress),
             (PLAIN, Fdb::remote(5, 0)),
         ] {
-            self.set_fdb(VNI, station.mac, fdb);
-            for ip in [station.v4.into(), station.v6.into(), IpAddr::from(station.mac.link_local())] {
-                self.neigh.insert(NeighKey::new(VNI, ip.into()), Neigh::new(station.mac), 0).expect("NEIGH");
-            }
+            self.set_fdb(VNI, station.mac, has(Fdb::HAS_IPV4 | Fdb::HAS_LINK_LOCAL, fdb));
+            self.set_neigh(station.v6, station.mac);
         }
         self.set_fdb(SECRET_VNI, LOCAL.mac, Fdb::local(77));
     }
 
     pub(crate) fn set_port(&mut self, port: &Port) {
         self.ports.insert(DEVICE, port, 0).expect("PORTS");
+    }
+
+    pub(crate) fn set_neigh(&mut self, ip: impl Into<IpAddr>, mac: MacAddr) {
+        let key = NeighKey::new(VNI, ip.into().into());
+        self.neigh.insert(key, Neigh::new(mac), 0).expect("NEIGH");
     }
 
     pub(crate) fn set_fdb(&mut self, number: u32, mac: MacAddr, fdb: Fdb) {

@@ -13,7 +13,7 @@ use super::errors::unsupported;
 use crate::{
     datapath::DatapathError,
     event::NextHop,
-    tables::{Fdb, Ifindex, Net, NodeEntry, Port, Vtep},
+    tables::{Answers, Fdb, Ifindex, Net, NodeEntry, Port, Station, Vtep},
 };
 
 pub(super) fn node(entry: &NodeEntry) -> map::NodeConfig {
@@ -88,8 +88,19 @@ pub(super) fn port_back(port: &map::Port) -> Option<Port> {
 }
 
 /// An FDB value; `place` finds a VTEP's place in `VTEPS`.
-pub(super) fn fdb(fdb: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, DatapathError> {
-    match *fdb {
+pub(super) fn fdb(
+    station: &Station,
+    place: impl Fn(IpAddr) -> Option<u32>,
+) -> Result<map::Fdb, DatapathError> {
+    let ipv4 = if station.answers.ipv4 { map::Fdb::HAS_IPV4 } else { 0 };
+    let link_local = if station.answers.link_local { map::Fdb::HAS_LINK_LOCAL } else { 0 };
+    let mut fdb = fdb_at(&station.at, place)?;
+    fdb.flags |= ipv4 | link_local;
+    Ok(fdb)
+}
+
+fn fdb_at(at: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, DatapathError> {
+    match *at {
         Fdb::Local { ifindex } => Ok(map::Fdb::local(ifindex.0)),
         Fdb::Remote { vtep, encrypted } => {
             let place = place(vtep).ok_or_else(|| {
@@ -101,11 +112,14 @@ pub(super) fn fdb(fdb: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<ma
 }
 
 /// What an FDB value says; none where it names a place that no VTEP has.
-pub(super) fn fdb_back(fdb: &map::Fdb, vtep: impl Fn(u32) -> Option<IpAddr>) -> Option<Fdb> {
-    match fdb.delivery {
-        map::Fdb::PEER | map::Fdb::EGRESS => Some(Fdb::Local { ifindex: Ifindex(fdb.ifindex) }),
-        _ => Some(Fdb::Remote { vtep: vtep(fdb.vtep)?, encrypted: fdb.flags & map::Fdb::ENCRYPTED != 0 }),
-    }
+pub(super) fn fdb_back(fdb: &map::Fdb, vtep: impl Fn(u32) -> Option<IpAddr>) -> Option<Station> {
+    let has = |flag| fdb.flags & flag != 0;
+    let at = match fdb.delivery {
+        map::Fdb::PEER | map::Fdb::EGRESS => Fdb::Local { ifindex: Ifindex(fdb.ifindex) },
+        _ => Fdb::Remote { vtep: vtep(fdb.vtep)?, encrypted: has(map::Fdb::ENCRYPTED) },
+    };
+    let answers = Answers { ipv4: has(map::Fdb::HAS_IPV4), link_local: has(map::Fdb::HAS_LINK_LOCAL) };
+    Some(Station { at, answers })
 }
 
 /// The network and MAC address of an FDB key.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     datapath::DatapathError,
-    tables::{Ifindex, Tables},
+    tables::{Ifindex, Station, Tables},
 };
 
 /// An entry that says nothing an agent could have written.
@@ -109,7 +109,7 @@ impl Maps {
         codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(vtep)).is_ok_and(|again| again == *vtep)
     }
 
-    fn fdb_of(&self, key: FdbKey, fdb: &map::Fdb) -> Option<((Vni, MacAddr), crate::tables::Fdb)> {
+    fn fdb_of(&self, key: FdbKey, fdb: &map::Fdb) -> Option<((Vni, MacAddr), Station)> {
         let back = codec::fdb_back(fdb, |place| self.addrs.get(&place).copied())?;
         let again = codec::fdb(&back, |vtep| self.places.get(&vtep).copied()).ok()?;
         Some((codec::fdb_key_back(key).filter(|_| again == *fdb)?, back))
