@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 
 use etherparse::{
-    EtherType, Ethernet2Header, IpNumber, Ipv4Header, Ipv6Header, TcpHeader, UdpHeader, checksum::Sum16BitWords,
+    EtherType, Ethernet2Header, IpNumber, Ipv4Header, Ipv6Header, TcpHeader, UdpHeader,
+    checksum::Sum16BitWords,
 };
 use overlay_common::MacAddr;
 
@@ -81,5 +82,10 @@ pub(crate) fn solicitation(src: &Station, dst: &Station) -> Vec<u8> {
 pub(crate) fn vxlan(from: Ipv4Addr, inner: &[u8]) -> Vec<u8> {
     let header = [&[8, 0, 0, 0][..], &(VNI << 8).to_be_bytes()].concat();
     let datagram = udp(50_000, UDP_PORT, &[&header, inner].concat());
-    eth(MacAddr::ZERO, MacAddr::new([2, 0, 0, 0, 0, 0x52]), 0x0800, &v4(from, OUR_VTEP, IpNumber::UDP, &datagram))
+    eth(
+        MacAddr::ZERO,
+        MacAddr::new([2, 0, 0, 0, 0, 0x52]),
+        0x0800,
+        &v4(from, OUR_VTEP, IpNumber::UDP, &datagram),
+    )
 }

@@ -1,54 +1,111 @@
-//! What a packet costs in each program.
+//! `cargo xtask bench prog`: what a frame costs in each program, and whether that has grown.
 
+mod budget;
+mod calls;
 mod frames;
+mod measure;
+mod options;
+mod paths;
 #[path = "../shared/reference.rs"]
 mod reference;
+mod report;
 #[path = "../shared/scene.rs"]
 mod scene;
-use std::time::Instant;
-use aya::{TestRun as _, TestRunOptions, programs::SchedClassifier};
-use scene::*;
+mod setting;
 
-fn run(p: &SchedClassifier, f: &[u8], repeat: u32) -> (i32, u64) {
-    let options = TestRunOptions { data_in: Some(f), repeat, ..TestRunOptions::new() };
-    let r = p.test_run(options).unwrap();
-    (r.return_value.cast_signed(), r.duration.as_nanos() as u64)
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use self::{
+    budget::{Costs, Verdict},
+    options::{Mode, Options},
+    report::Report,
+    setting::Setting,
+};
+
+/// Endpoints of the small and of the large tables.
+const FEW: u32 = 10;
+const MANY: u32 = 1_000_000;
+/// How often a check measures before it fails: what others do on the machine makes programs slower, never faster.
+const TRIES: usize = 3;
+/// Rounds of a check, and frames of a repetition.
+const CHECK_ROUNDS: usize = 20;
+const FRAMES: usize = 1000;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let result = measure::stay().and_then(|()| match options.mode() {
+        Mode::Show => show(&options).map(|()| true),
+        Mode::Check => check(),
+        Mode::Accept => accept().map(|()| true),
+    });
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn main() {
-    let mut reference = reference::Reference::load(&["empty", "four_lru", "redirect_out", "redirect_in", "tunnel_out", "tunnel_in"]).unwrap();
-    let n: u32 = std::env::var("N").map_or(10, |n| n.parse().unwrap());
-    let t = Instant::now(); let text = cluster(n); println!("text {} {:?}", text.len(), t.elapsed());
-    let t = Instant::now(); let tables = tables(&text).unwrap(); println!("tables {:?}", t.elapsed());
-    let mut inst = Installed::empty("p").unwrap();
-    let t = Instant::now(); let steps = inst.install(&tables).unwrap(); println!("install {steps} {:?}", t.elapsed());
-    let own = station(0); let local = station(1); let rem = station(2);
-    let fc = inst.program("from_container").unwrap(); let fu = inst.program("from_underlay").unwrap();
-    let cases: Vec<(&str, SchedClassifier, Vec<u8>)> = vec![
-        ("local", inst.program("from_container").unwrap(), frames::udp_v4(&own, &local)),
-        ("out4", inst.program("from_container").unwrap(), frames::udp_v4(&own, &rem)),
-        ("tcp4", inst.program("from_container").unwrap(), frames::tcp_v4(&own, &rem)),
-        ("out6", inst.program("from_container").unwrap(), frames::udp_v6(&own, &rem)),
-        ("arp", inst.program("from_container").unwrap(), frames::arp(&own, &rem)),
-        ("ns", inst.program("from_container").unwrap(), frames::solicitation(&own, &rem)),
-        ("drop", inst.program("from_container").unwrap(), frames::udp_v4(&rem, &own)),
-        ("in4", inst.program("from_underlay").unwrap(), frames::vxlan(vtep_of(2), &frames::udp_v4(&rem, &own))),
-        ("in6", inst.program("from_underlay").unwrap(), frames::vxlan(vtep_of(2), &frames::udp_v6(&rem, &own))),
-        ("tou", inst.program("to_underlay").unwrap(), frames::tcp_v4(&own, &rem)),
-    ];
-    let _ = (fc, fu);
-    let single = |p: &SchedClassifier, f: &[u8]| {
-        let mut v = vec![];
-        let mut verdict = 0;
-        for _ in 0..5 { let mut s: Vec<u64> = (0..4000).map(|_| { let (a, b) = run(p, f, 1); verdict = a; b }).collect(); s.sort(); v.push((s[0], s[400], s[2000])); }
-        (verdict, v)
-    };
-    for i in 0..2 {
-    let p = reference.program("empty").unwrap();
-    println!("empty {:?} {:?}", single(p, &cases[0].2), (0..3).map(|_| run(p, &cases[0].2, 1_000_000).1).collect::<Vec<_>>());
-    for (name, p, f) in &cases {
-        println!("{name} {:?} {:?}", single(p, f), (0..3).map(|_| run(p, f, 200_000).1).collect::<Vec<_>>());
+/// Measures all, and prints it.
+fn show(options: &Options) -> Result<()> {
+    let many = options.endpoints.unwrap_or(MANY);
+    println!("Filling tables of {FEW} and {many} endpoints");
+    let setting = Setting::new(&[FEW, many])?;
+    let report = Report::measure(&setting, options.rounds, FRAMES)?;
+    report.print();
+    if let Some(path) = &options.json {
+        std::fs::write(path, report.json().to_string())
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let _ = i; }
-    println!("{:?}", inst.datapath.counters());
+    Ok(())
+}
+
+/// Whether the programs keep to their budget. Its lines are those of a test, for `cargo xtask test`.
+fn check() -> Result<bool> {
+    let budget = Costs::read()?;
+    let setting = Setting::new(&[FEW])?;
+    let mut report = Report::measure(&setting, CHECK_ROUNDS, FRAMES)?;
+    let mut lines = budget.judge(&report.costs()?);
+    for _ in 1..TRIES {
+        if lines.iter().all(|line| line.verdict != Verdict::Over) {
+            break;
+        }
+        report.add(Report::measure(&setting, CHECK_ROUNDS, FRAMES)?);
+        lines = budget.judge(&report.costs()?);
+    }
+    for line in budget::table(&lines) {
+        println!("{line}");
+    }
+    let count = |over: bool| lines.iter().filter(|line| (line.verdict == Verdict::Over) == over).count();
+    for line in &lines {
+        if let Verdict::Skipped(reason) = &line.verdict {
+            println!("skipped: {}: {reason}", line.what);
+        }
+    }
+    let (held, over) = (count(false), count(true));
+    let word = if over == 0 { "ok" } else { "FAILED" };
+    if over > 0 {
+        println!(
+            "Make what is over its budget cheaper, or raise the budget: cargo xtask bench prog --accept"
+        );
+    }
+    println!("test result: {word}. {held} passed; {over} failed; 0 ignored");
+    Ok(over == 0)
+}
+
+/// Makes what is measured the budget.
+fn accept() -> Result<()> {
+    let setting = Setting::new(&[FEW])?;
+    let costs = Report::measure(&setting, CHECK_ROUNDS * TRIES, FRAMES)?.costs()?;
+    for line in budget::table(&Costs::read().unwrap_or_default().judge(&costs)) {
+        println!("{line}");
+    }
+    costs.write()?;
+    println!("{} has this as the budget now", budget::file().display());
+    Ok(())
 }

@@ -41,7 +41,7 @@ const DEVICE: Ifindex = Ifindex(1);
 /// The host side of the other one's veth; there is no such device.
 const OTHER: Ifindex = Ifindex(0x7fff_0000);
 /// The first so many endpoints have an IPv6 address, too.
-const WITH_V6: u32 = 1024;
+pub(crate) const WITH_V6: u32 = 1024;
 
 /// An endpoint.
 #[derive(Clone, Copy, Debug)]
