@@ -99,7 +99,7 @@ pub(crate) const REFERENCE: [Path; 5] = [
 ];
 
 /// Ours.
-pub(crate) const OURS: [Path; 15] = [
+pub(crate) const OURS: [Path; 16] = [
     from_container("IPv4 UDP to a VTEP", "to_underlay", Keys::All, |to, _| frames::udp_v4(&own(), to)),
     from_container("IPv4 TCP to a VTEP", "to_underlay", Keys::All, |to, _| frames::tcp_v4(&own(), to)),
     from_container("IPv6 UDP to a VTEP", "to_underlay", Keys::All, |to, _| frames::udp_v6(&own(), to)),
@@ -121,6 +121,13 @@ pub(crate) const OURS: [Path; 15] = [
             frames::udp_v4(&own(), &Station { mac: MacAddr::new([2, 0, 0, 0, 0, 9]), ..*to })
         }),
         "unknown_mac",
+    ),
+    dropped(
+        Path {
+            program: "unguarded",
+            ..from_container("any", "", Keys::One, |to, _| frames::udp_v4(&own(), to))
+        },
+        "unguarded",
     ),
     from_underlay(
         "IPv4 UDP delivered",
