@@ -37,6 +37,12 @@ impl Reference {
         Ok(program.try_into()?)
     }
 
+    /// A loaded program.
+    pub(crate) fn get(&self, name: &str) -> Result<&SchedClassifier> {
+        let program = self.ebpf.program(name).with_context(|| format!("no reference program {name}"))?;
+        Ok(program.try_into()?)
+    }
+
     /// `redirect_out` sends what is for this address out of a device to a next hop.
     pub(crate) fn way_out(&mut self, to: Ipv4Addr, ifindex: u32, next_hop: Ipv4Addr) -> Result<()> {
         self.set("WAY_OUT", to.octets(), [ifindex.to_ne_bytes(), next_hop.octets()])

@@ -1,0 +1,181 @@
+//! A cluster of many endpoints, and this node's tables of it: in maps of its own, with the programs over them, attached
+//! to nothing.
+//!
+//! Everything goes the agent's way, from `cluster.toml` to the maps: no layout of a map is known here.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::programs::SchedClassifier;
+use overlay_common::MacAddr;
+use overlay_user::{
+    cluster::Cluster,
+    datapath::{
+        Datapath as _,
+        bpf::{Bpf, OpenOptions, uninstall},
+    },
+    event::{Event, NextHop, Underlay},
+    plan,
+    state::State,
+    tables::{Ifindex, Tables},
+};
+
+/// The network's VNI.
+pub(crate) const VNI: u32 = 42;
+/// UDP port of VXLAN.
+pub(crate) const UDP_PORT: u16 = 4789;
+/// This node's VTEP.
+pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+/// Nodes but this one.
+pub(crate) const NODES: u32 = 16;
+/// Endpoints of this node, the first ones: one behind the port that frames come in at, one behind another port.
+pub(crate) const LOCAL: u32 = 2;
+/// The device that the kernel runs programs on (loopback), which is that port.
+const DEVICE: Ifindex = Ifindex(1);
+/// The host side of the other one's veth; there is no such device.
+const OTHER: Ifindex = Ifindex(0x7fff_0000);
+/// The first so many endpoints have an IPv6 address, too.
+pub(crate) const WITH_V6: u32 = 1024;
+
+/// An endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Station {
+    pub(crate) mac: MacAddr,
+    pub(crate) v4: Ipv4Addr,
+    /// Its address if it has one.
+    pub(crate) v6: Ipv6Addr,
+}
+
+/// The endpoint of a number. The first `LOCAL` are here, the others spread over the other nodes.
+pub(crate) fn station(number: u32) -> Station {
+    // 10.16.0.0/12 has a million addresses; its first and last are those of no station.
+    let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 16, 0, 1)) + number);
+    let v6 = Ipv6Addr::from(u128::from(Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 1)) + u128::from(number));
+    Station { mac: MacAddr::from_ipv4(v4), v4, v6 }
+}
+
+/// The VTEP that an endpoint of another node is behind.
+pub(crate) fn vtep_of(number: u32) -> Ipv4Addr {
+    vtep(number % NODES)
+}
+
+fn vtep(node: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(OUR_VTEP) + 1 + node)
+}
+
+/// `cluster.toml` of so many endpoints.
+pub(crate) fn cluster(endpoints: u32) -> String {
+    let mut text = format!("[[node]]\nname = \"h0\"\nvtep = \"{OUR_VTEP}\"\n");
+    for node in 0..NODES {
+        let _ = writeln!(text, "[[node]]\nname = \"n{node}\"\nvtep = \"{}\"", vtep(node));
+    }
+    let _ = writeln!(
+        text,
+        "[[network]]\nname = \"blue\"\nvni = {VNI}\nsubnets = [\"10.16.0.0/12\", \"fd00:1::/64\"]"
+    );
+    for number in 0..endpoints {
+        text += &endpoint(number);
+    }
+    text
+}
+
+/// One endpoint's block of `cluster.toml`.
+pub(crate) fn endpoint(number: u32) -> String {
+    let Station { v4, v6, .. } = station(number);
+    let node = if number < LOCAL { "h0".to_owned() } else { format!("n{}", number % NODES) };
+    let ips = if number < WITH_V6 { format!("\"{v4}\", \"{v6}\"") } else { format!("\"{v4}\"") };
+    format!("[[endpoint]]\nnetwork = \"blue\"\nnode = \"{node}\"\nips = [{ips}]\n")
+}
+
+/// This node's tables of a cluster, with no program attached.
+pub(crate) fn tables(text: &str) -> Result<Tables> {
+    let cluster = Cluster::parse(text).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let mut state = State::new("h0".into(), UDP_PORT);
+    let local: Vec<_> = (0..LOCAL).map(|number| IpAddr::from(station(number).v4)).collect();
+    let ports: Vec<_> = cluster
+        .endpoints
+        .iter()
+        .filter_map(|(id, endpoint)| {
+            let place = local.iter().position(|ip| endpoint.ips.contains(ip))?;
+            Some((id.clone(), if place == 0 { DEVICE } else { OTHER }))
+        })
+        .collect();
+    state.apply(Event::Cluster(cluster));
+    let hop = |node| NextHop {
+        ifindex: DEVICE,
+        via: vtep(node).into(),
+        mac: Some(MacAddr::new([2, 0, 0, 0, 0, 0x52])),
+        source_mac: MacAddr::new([2, 0, 0, 0, 0, 0x51]),
+    };
+    let next_hops: BTreeMap<_, _> = (0..NODES).map(|node| (vtep(node).into(), hop(node))).collect();
+    let underlay =
+        Underlay { ifindex: DEVICE, mac: MacAddr::ZERO, vtep: OUR_VTEP.into(), mtu: 1500, next_hops };
+    state.apply(Event::Underlay(underlay));
+    for (id, ifindex) in ports {
+        state.apply(Event::PortUp { id, ifindex });
+    }
+    let mut tables = state.tables().context("a cluster and an underlay make no tables")?;
+    ensure!(tables.ports.len() == LOCAL as usize, "{} ports of {LOCAL}", tables.ports.len());
+    tables.hooks.clear();
+    Ok(tables)
+}
+
+/// Maps and programs in a pin directory of their own, removed on drop.
+pub(crate) struct Installed {
+    pub(crate) datapath: Bpf,
+    dir: Pins,
+}
+
+/// A pin directory that is removed on drop, after the data plane that holds its lock.
+struct Pins(PathBuf);
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        if let Err(error) = uninstall(&self.0) {
+            eprintln!("{} is left over: {error}", self.0.display());
+        }
+    }
+}
+
+impl Installed {
+    /// Loads maps and programs; the tables are empty.
+    pub(crate) fn empty(name: &str) -> Result<Self> {
+        let dir = Path::new("/sys/fs/bpf").join(format!("overlay-bench-{name}-{}", std::process::id()));
+        let dir = Pins(dir);
+        let datapath = Bpf::open(&dir.0, OpenOptions::default())
+            .with_context(|| format!("cannot make {}; is bpffs mounted there?", dir.0.display()))?;
+        Ok(Self { datapath, dir })
+    }
+
+    /// Brings empty tables to these, as the agent does (`Reconciler::sync`); the number of steps.
+    pub(crate) fn install(&mut self, desired: &Tables) -> Result<usize> {
+        let mut installed = self.datapath.read()?;
+        let steps = plan::diff(desired, &installed);
+        for step in &steps {
+            self.datapath.apply(step)?;
+            step.apply_to(&mut installed);
+        }
+        self.datapath.settle(desired)?;
+        Ok(steps.len())
+    }
+
+    /// A program.
+    pub(crate) fn program(&self, name: &str) -> Result<SchedClassifier> {
+        let pin = self.dir.0.join("progs").join(name);
+        SchedClassifier::from_pin(&pin).with_context(|| format!("cannot open {}", pin.display()))
+    }
+
+    /// The pinned maps.
+    pub(crate) fn maps(&self) -> Result<Vec<PathBuf>> {
+        let dir = self.dir.0.join("maps");
+        let mut pins: Vec<_> = fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        pins.sort();
+        Ok(pins)
+    }
+}
