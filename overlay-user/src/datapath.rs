@@ -35,6 +35,15 @@ pub trait Datapath {
     /// Carries one step out; a step that failed has changed nothing.
     fn apply(&mut self, op: &Op) -> Result<(), DatapathError>;
 
+    /// Carries out the first step or more: how many, and why the one after them failed, if it did.
+    fn apply_some(&mut self, ops: &[Op]) -> (usize, Result<(), DatapathError>) {
+        match ops.first().map(|op| self.apply(op)) {
+            None => (0, Ok(())),
+            Some(Ok(())) => (1, Ok(())),
+            Some(Err(error)) => (0, Err(error)),
+        }
+    }
+
     /// Counts the dropped frames by reason and network.
     fn drops(&mut self) -> Result<Vec<DropCount>, DatapathError>;
 

@@ -4,6 +4,7 @@
 //! The processes stand so that windows can be short and the paths can take turns: what others on the machine do then
 //! meets all paths alike. Connections stand too, but those of connect/request/close.
 
+mod awake;
 mod client;
 mod datagrams;
 mod driver;
@@ -19,7 +20,10 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::driver::{Pair, realtime_allowed};
+pub use self::{
+    awake::Awake,
+    driver::{Pair, realtime_allowed},
+};
 
 /// The word on the command line that makes a program an end.
 pub const WORD: &str = "traffic";

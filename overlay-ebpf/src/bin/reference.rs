@@ -69,7 +69,7 @@ fn empty(_ctx: TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
 
-/// The way out of overlays that cache what a slower path has decided, as ONCache (NSDI 2025, `tc_masq`).
+/// The way out of overlays that cache what a slower path has decided, as `ONCache` (NSDI 2025, `tc_masq`).
 #[classifier]
 fn four_lru(ctx: TcContext) -> i32 {
     four_lru_of(&ctx).unwrap_or(TC_ACT_UNSPEC)

@@ -39,16 +39,20 @@ impl<D: Datapath> Reconciler<D> {
     pub(super) fn sync(&mut self, desired: &Tables) -> Result<(), DatapathError> {
         let mut failed = None;
         let staged = self.datapath.is_staged();
-        for op in plan::diff(desired, &self.installed) {
+        let ops = plan::diff(desired, &self.installed);
+        let mut left = ops.as_slice();
+        while let [op, rest @ ..] = left {
             if staged && failed.is_some() && matches!(op, Op::Attach(_)) {
                 // Tables with gaps must not come into force; those that are go on.
+                left = rest;
                 continue;
             }
-            match self.datapath.apply(&op) {
-                Ok(()) => op.apply_to(&mut self.installed),
-                Err(error) => {
-                    failed.get_or_insert(error);
-                }
+            let (done, result) = self.datapath.apply_some(left);
+            left[..done].iter().for_each(|op| op.apply_to(&mut self.installed));
+            left = &left[done..];
+            if let Err(error) = result {
+                failed.get_or_insert(error);
+                left = left.get(1..).unwrap_or_default();
             }
         }
         if staged && failed.is_none() {

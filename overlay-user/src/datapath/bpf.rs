@@ -5,6 +5,7 @@
 //! are of another version, new maps too. The tables are filled first, then the links are swapped one by one; each
 //! frame meets one whole set or the other. Then the sets change places, and the old one is removed.
 
+mod batch;
 mod clsact;
 mod codec;
 mod errors;
@@ -231,6 +232,18 @@ impl Datapath for Bpf {
             hooks::detach(&self.pins, *hook)
         } else {
             self.maps.apply(op)
+        }
+    }
+
+    fn apply_some(&mut self, ops: &[Op]) -> (usize, Result<(), DatapathError>) {
+        match ops {
+            [Op::SetFdb(..), Op::SetFdb(..), ..] => self.maps.set_fdb(ops),
+            [Op::SetNeigh(..), Op::SetNeigh(..), ..] => self.maps.set_neigh(ops),
+            [] => (0, Ok(())),
+            [op, ..] => match self.apply(op) {
+                Ok(()) => (1, Ok(())),
+                Err(error) => (0, Err(error)),
+            },
         }
     }
 

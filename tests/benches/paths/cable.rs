@@ -39,7 +39,11 @@ pub(crate) fn container(mode: &str, name: &str, host: &Netns, ifname: &str, mtu:
 /// The packets that a device of a namespace has sent.
 pub(crate) fn packets(netns: &Netns, ifname: &str) -> Result<u64> {
     let text = netns.ip(&format!("-json -stats link show dev {ifname}"))?;
-    let value: Value = serde_json::from_str(&text).context("`ip` printed no JSON")?;
-    let count = value[0]["stats64"]["tx"]["packets"].as_u64();
-    count.with_context(|| format!("`ip` counts no packets of {ifname} in {}", netns.name()))
+    sent(&text).with_context(|| format!("`ip` counts no packets of {ifname} in {}", netns.name()))
+}
+
+/// The packets sent, of the first device in what `ip -json -stats link` printed.
+pub(crate) fn sent(text: &str) -> Result<u64> {
+    let value: Value = serde_json::from_str(text).context("`ip` printed no JSON")?;
+    value[0]["stats64"]["tx"]["packets"].as_u64().context("`ip` printed no count")
 }

@@ -19,7 +19,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn read(options: &Options, lab: &Lab) -> Self {
+    pub(crate) fn read(options: &Options, lab: &Lab, awake: bool) -> Self {
         let cpus = thread::available_parallelism().map_or(1, usize::from);
         let ends = match (cpus, realtime_allowed()) {
             (1, _) => "client and server share the only CPU",
@@ -36,6 +36,7 @@ impl Facts {
             ("kernel", said("uname", &["-sr"])),
             ("CPU", format!("{cpus} of {}", cpu())),
             ("ends", ends.to_owned()),
+            ("idle CPUs", if awake { "poll (/dev/cpu_dma_latency 0)" } else { "sleep" }.to_owned()),
             ("rounds", options.rounds.to_string()),
         ];
         let paths = lab.lanes.iter().map(|lane| (lane.name(), lane.path())).collect();

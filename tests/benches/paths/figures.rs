@@ -199,6 +199,7 @@ impl Probe {
 }
 
 #[cfg(test)]
+#[allow(unused_imports, reason = "a bench runs no tests: the test target `bench` runs these")]
 mod tests {
     use super::*;
 

@@ -83,6 +83,7 @@ pub(crate) fn quiet() -> Result<f64> {
 }
 
 #[cfg(test)]
+#[allow(unused_imports, reason = "a bench runs no tests: the test target `bench` runs these")]
 mod tests {
     use super::*;
 

@@ -70,14 +70,32 @@ impl Lane {
         };
         let figures = pair.window(probe.window).with_context(fails)?;
         let passed = self.mode.passed().with_context(fails)?.saturating_sub(before);
-        let least = probe.least_passed(&figures);
-        if probe.place == Place::Across && passed < least {
-            bail!(
-                "{}: the traffic did not go by {}: that counts {passed}, not {least}",
-                fails(),
-                self.path()
-            );
+        if probe.place == Place::Across {
+            proof(passed, probe.least_passed(&figures), &self.path()).with_context(fails)?;
         }
         Ok(figures)
+    }
+}
+
+/// An error where the counters of a path did not move as they must have.
+fn proof(passed: u64, least: u64, path: &str) -> Result<()> {
+    if passed < least {
+        bail!(
+            "the traffic did not go the named way ({path}): {passed} packets counted there, at least {least} were sent"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(unused_imports, reason = "a bench runs no tests: the test target `bench` runs these")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traffic_that_went_another_way_is_an_error() {
+        assert!(proof(10, 10, "eth0 - eth0").is_ok());
+        let error = proof(9, 10, "eth0 - eth0").expect_err("one is missing");
+        assert!(error.to_string().contains("did not go the named way (eth0 - eth0)"), "{error}");
     }
 }

@@ -13,6 +13,9 @@ mod gate;
 mod lab;
 mod modes;
 mod options;
+#[path = "../shared/reference.rs"]
+#[expect(dead_code, reason = "the bench of the programs uses the rest")]
+mod reference;
 mod report;
 mod rounds;
 mod stats;
@@ -22,7 +25,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser as _;
-use overlay_tests::traffic;
+use overlay_tests::traffic::{self, Awake};
 
 use self::{
     facts::Facts,
@@ -51,7 +54,8 @@ fn main() -> ExitCode {
 fn bench(options: &Options) -> Result<()> {
     let rounds = Rounds::new(options)?;
     let mut lab = Lab::start(&options.modes()?)?;
-    let facts = Facts::read(options, &lab);
+    let awake = if options.sleep { None } else { Awake::hold() };
+    let facts = Facts::read(options, &lab, awake.is_some());
     println!("{}", facts.text());
     let samples = rounds.run(&mut lab)?;
     // Taken down before the report: a fault in writing it leaves nothing behind.

@@ -1,12 +1,20 @@
 //! The ways that are measured beside each other.
 
+mod bridge;
+mod cilium;
+mod docker;
+mod flannel;
 mod hosts;
 mod ours;
+mod pair;
+mod programs;
+mod proof;
+mod redirect;
 mod routed;
 
 use std::{net::IpAddr, path::PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 /// The names of all modes, in the order of the report.
 pub(crate) const ALL: [&str; 8] =
@@ -43,10 +51,17 @@ pub(crate) trait Mode {
 
 /// Sets a mode up.
 pub(crate) fn start(name: &str) -> Result<Box<dyn Mode>> {
-    Ok(match name {
+    let mode: Box<dyn Mode> = match name {
         "hosts" => Box::new(hosts::Hosts::start()?),
+        "redirect" => Box::new(redirect::Redirect::start()?),
+        "docker" => Box::new(docker::Docker::start()?),
+        "bridge" => Box::new(bridge::Bridge::start()?),
+        "flannel" => Box::new(flannel::Flannel::start()?),
+        "cilium" => Box::new(cilium::Cilium::start()?),
         "routed" => Box::new(routed::Routed::start()?),
         "ours" => Box::new(ours::Ours::start()?),
         _ => bail!("no mode is called {name}: there are {}", ALL.join(", ")),
-    })
+    };
+    proof::prove(&*mode).with_context(|| format!("mode {name} is not what it says"))?;
+    Ok(mode)
 }

@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Go on although others use the CPUs, and say so in the report.
     #[arg(long)]
     pub(crate) noisy: bool,
+    /// Let idle CPUs sleep: waking them then counts, which in a virtual machine can be most of a transaction.
+    #[arg(long)]
+    pub(crate) sleep: bool,
     /// `cargo bench` says it.
     #[arg(long, hide = true)]
     bench: bool,
@@ -66,6 +69,7 @@ fn chosen<T: Copy>(
 }
 
 #[cfg(test)]
+#[allow(unused_imports, reason = "a bench runs no tests: the test target `bench` runs these")]
 mod tests {
     use super::*;
 

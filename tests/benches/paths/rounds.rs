@@ -81,11 +81,8 @@ impl Rounds {
     /// Measures everything.
     pub(crate) fn run(&self, lab: &mut Lab) -> Result<Vec<Sample>> {
         let mut samples = Vec::new();
-        println!(
-            "measuring   {} rounds, about {:.0} minutes",
-            self.count,
-            self.expected(lab).as_secs_f64() / 60.0
-        );
+        let minutes = self.expected(lab).as_secs_f64() / 60.0;
+        println!("measuring   rounds: {}, minutes: about {minutes:.1}", self.count);
         for round in 0..self.count {
             let start = Instant::now();
             let mut repeated = 0;
@@ -194,6 +191,7 @@ fn order(turn: usize, step: usize, count: usize) -> usize {
 }
 
 #[cfg(test)]
+#[allow(unused_imports, reason = "a bench runs no tests: the test target `bench` runs these")]
 mod tests {
     use super::*;
 

@@ -67,6 +67,7 @@ fn confidence(sorted: &[f64]) -> [f64; 2] {
 }
 
 #[cfg(test)]
+#[allow(unused_imports, reason = "a bench runs no tests: the test target `bench` runs these")]
 mod tests {
     use super::*;
 

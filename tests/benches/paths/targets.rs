@@ -27,6 +27,7 @@ pub(crate) fn met(ratio: f64, target: f64, lower: bool) -> bool {
 }
 
 #[cfg(test)]
+#[allow(unused_imports, reason = "a bench runs no tests: the test target `bench` runs these")]
 mod tests {
     use super::*;
     use crate::figures;

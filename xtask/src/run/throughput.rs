@@ -8,7 +8,7 @@ use std::{fs, thread, time::Duration};
 use anyhow::{Context as _, Result};
 use overlay_tests::{
     Lab,
-    traffic::{Kind, Pair, Window},
+    traffic::{Awake, Kind, Pair, Window},
 };
 use serde_json::{Value, json};
 
@@ -42,6 +42,7 @@ impl Throughput {
     /// Measures between the first two hosts; nothing in a lab of one.
     pub(crate) fn measure(lab: &Lab) -> Result<Self> {
         let mut figures = Self { pressure: pressure(), ..Self::default() };
+        let _awake = Awake::hold();
         let Some(mut pairs) = pairs(lab)? else { return Ok(figures) };
         let modes = [(0, Kind::Stream), (1, Kind::Stream), (0, Kind::Rr), (1, Kind::Rr)];
         let progress =

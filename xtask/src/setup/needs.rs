@@ -38,7 +38,7 @@ const PACKAGES: &[(Group, &str, &[&str])] = &[
     (Group::Test, "tshark", &["tshark"]),
     (Group::Bench, "busybox-static", &["busybox"]),
     (Group::Bench, "containerd", &["containerd"]),
-    (Group::Bench, "docker.io", &["dockerd"]),
+    (Group::Bench, "docker.io", &["docker", "dockerd"]),
     (Group::Bench, "iptables", &["iptables"]),
     (Group::Bench, "runc", &["runc"]),
 ];

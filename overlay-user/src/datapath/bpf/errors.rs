@@ -17,6 +17,16 @@ pub(super) fn on_map(name: &'static str) -> impl Fn(MapError) -> DatapathError {
     move |error| DatapathError::Kernel { action: format!("use the map {name}"), source: flat(&error) }
 }
 
+/// A call for many entries failed, perhaps for want of room.
+pub(super) fn refused(name: &'static str) -> impl Fn(io::Error) -> DatapathError {
+    move |source| {
+        if source.raw_os_error() == Some(Errno::TOOBIG.raw_os_error()) {
+            return DatapathError::Full { map: name };
+        }
+        DatapathError::Kernel { action: format!("use the map {name}"), source }
+    }
+}
+
 /// Setting an entry failed, perhaps for want of room.
 pub(super) fn full_or_failed(name: &'static str) -> impl Fn(MapError) -> DatapathError {
     move |error| {

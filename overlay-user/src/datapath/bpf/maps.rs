@@ -18,8 +18,8 @@ use overlay_common::{
 };
 
 use super::{
-    codec,
-    errors::{full_or_failed, on_map, unsupported},
+    batch, codec,
+    errors::{full_or_failed, on_map, refused, unsupported},
 };
 use crate::{
     datapath::{DatapathError, DropCount},
@@ -116,6 +116,35 @@ impl Maps {
             Op::DelPort(ifindex) => remove(&mut self.ports, "PORTS", ifindex.0),
             Op::Attach(_) | Op::Detach(_) => Ok(()),
         }
+    }
+
+    /// Carries out the FDB steps that come first: how many, and why the next failed, if it did.
+    pub(super) fn set_fdb(&mut self, ops: &[Op]) -> (usize, Result<(), DatapathError>) {
+        let (mut keys, mut values, mut unknown) = (Vec::new(), Vec::new(), Ok(()));
+        for op in ops.iter().take(batch::ENTRIES) {
+            let Op::SetFdb(vni, mac, station) = op else { break };
+            match codec::fdb(station, |vtep| self.places.get(&vtep).copied()) {
+                Ok(value) => values.push(value),
+                Err(error) => {
+                    unknown = Err(error);
+                    break;
+                }
+            }
+            keys.push(FdbKey::new(vni.get(), *mac));
+        }
+        let (done, result) = put_many(&self.fdb, "FDB", &keys, &values);
+        (done, result.and(unknown))
+    }
+
+    /// Carries out the NEIGH steps that come first, as `set_fdb` does.
+    pub(super) fn set_neigh(&mut self, ops: &[Op]) -> (usize, Result<(), DatapathError>) {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for op in ops.iter().take(batch::ENTRIES) {
+            let Op::SetNeigh(vni, ip, mac) = op else { break };
+            keys.push(NeighKey::new(vni.get(), (*ip).into()));
+            values.push(Neigh::new(*mac));
+        }
+        put_many(&self.neigh, "NEIGH", &keys, &values)
     }
 
     /// Counts the dropped frames by reason and network.
@@ -254,7 +283,21 @@ pub(super) fn entries<K: Pod, V: Pod>(
     map: &HashMap<MapData, K, V>,
     name: &'static str,
 ) -> Result<Vec<(K, V)>, DatapathError> {
-    map.iter().collect::<Result<_, _>>().map_err(on_map(name))
+    batch::entries(map).map_err(refused(name))
+}
+
+/// Sets entries: how many, and why the next could not be set.
+fn put_many<K: Pod, V: Pod>(
+    map: &HashMap<MapData, K, V>,
+    name: &'static str,
+    keys: &[K],
+    values: &[V],
+) -> (usize, Result<(), DatapathError>) {
+    if keys.is_empty() {
+        return (0, Ok(()));
+    }
+    let (done, result) = batch::update(map, keys, values);
+    (done, result.map_err(refused(name)))
 }
 
 fn put<K: Pod, V: Pod>(
