@@ -43,10 +43,12 @@ enum Tier {
     Peer,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
+    /// Whether the kernel programs cost more than tests/budget.toml says.
+    Bench,
 }
 
 impl Tier {
-    const ALL: [Self; 5] = [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults];
+    const ALL: [Self; 6] = [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults, Self::Bench];
 
     fn name(self) -> &'static str {
         match self {
@@ -55,17 +57,22 @@ impl Tier {
             Self::Netns => "netns",
             Self::Peer => "peer",
             Self::Faults => "faults",
+            Self::Bench => "bench",
         }
     }
 
     fn needs(self) -> &'static [Group] {
         match self {
-            Self::Unit | Self::Prog => &[Group::Build],
+            Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
             Self::Netns | Self::Peer | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
         }
     }
 
     fn command(self) -> Command {
+        if self == Self::Bench {
+            let check = ["--package", "overlay-tests", "--bench", "prog", "--", "--check"];
+            return project::cargo(&[&["bench", "--quiet"], &check[..]].concat());
+        }
         let mut command = project::cargo(&["test", "--no-fail-fast"]);
         match self {
             // The kernel programs have examples only: what their packet handle lets compile, and what not.
@@ -83,6 +90,7 @@ impl Tier {
                 let test = ["--package", "overlay-tests", "--test", self.name(), "--", "--test-threads=1"];
                 command.args(test);
             }
+            Self::Bench => {}
         }
         command
     }

@@ -63,7 +63,8 @@ impl Costs {
         fs::write(&path, self.text()).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn text(&self) -> String {
+    /// The budget's file.
+    pub(crate) fn text(&self) -> String {
         let instructions = self.instructions.iter().map(|(name, count)| format!("{name} = {count}\n"));
         let ratios = self.ratios.iter().map(|(name, ratio)| format!("{name:?} = {ratio:.2}\n"));
         format!(
@@ -134,7 +135,8 @@ pub(crate) fn table(lines: &[Line]) -> Vec<String> {
     aligned(&rows)
 }
 
-fn parse(text: &str) -> Result<Costs> {
+/// Reads the text of the budget's file.
+pub(crate) fn parse(text: &str) -> Result<Costs> {
     let table: toml::Table = text.parse()?;
     let kernel = table.get("kernel").and_then(toml::Value::as_str).context("no `kernel`")?.to_owned();
     let part = |name: &str| table.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();

@@ -6,7 +6,6 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
 };
@@ -71,7 +70,7 @@ fn vtep(node: u32) -> Ipv4Addr {
 
 /// `cluster.toml` of so many endpoints.
 pub(crate) fn cluster(endpoints: u32) -> String {
-    let mut text = format!("[[node]]\nname = \"h0\"\nvtep = \"{OUR_VTEP}\"\n");
+    let mut text = format!("[[node]]\nname = \"h1\"\nvtep = \"{OUR_VTEP}\"\n");
     for node in 0..NODES {
         let _ = writeln!(text, "[[node]]\nname = \"n{node}\"\nvtep = \"{}\"", vtep(node));
     }
@@ -88,7 +87,7 @@ pub(crate) fn cluster(endpoints: u32) -> String {
 /// One endpoint's block of `cluster.toml`.
 pub(crate) fn endpoint(number: u32) -> String {
     let Station { v4, v6, .. } = station(number);
-    let node = if number < LOCAL { "h0".to_owned() } else { format!("n{}", number % NODES) };
+    let node = if number < LOCAL { "h1".to_owned() } else { format!("n{}", number % NODES) };
     let ips = if number < WITH_V6 { format!("\"{v4}\", \"{v6}\"") } else { format!("\"{v4}\"") };
     format!("[[endpoint]]\nnetwork = \"blue\"\nnode = \"{node}\"\nips = [{ips}]\n")
 }
@@ -96,7 +95,7 @@ pub(crate) fn endpoint(number: u32) -> String {
 /// This node's tables of a cluster, with no program attached.
 pub(crate) fn tables(text: &str) -> Result<Tables> {
     let cluster = Cluster::parse(text).map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    let mut state = State::new("h0".into(), UDP_PORT);
+    let mut state = State::new("h1".into(), UDP_PORT);
     let local: Vec<_> = (0..LOCAL).map(|number| IpAddr::from(station(number).v4)).collect();
     let ports: Vec<_> = cluster
         .endpoints
@@ -129,11 +128,12 @@ pub(crate) fn tables(text: &str) -> Result<Tables> {
 /// Maps and programs in a pin directory of their own, removed on drop.
 pub(crate) struct Installed {
     pub(crate) datapath: Bpf,
-    dir: Pins,
+    /// Holds `maps/` and `progs/`.
+    pub(crate) dir: Pins,
 }
 
 /// A pin directory that is removed on drop, after the data plane that holds its lock.
-struct Pins(PathBuf);
+pub(crate) struct Pins(pub(crate) PathBuf);
 
 impl Drop for Pins {
     fn drop(&mut self) {
@@ -169,13 +169,5 @@ impl Installed {
     pub(crate) fn program(&self, name: &str) -> Result<SchedClassifier> {
         let pin = self.dir.0.join("progs").join(name);
         SchedClassifier::from_pin(&pin).with_context(|| format!("cannot open {}", pin.display()))
-    }
-
-    /// The pinned maps.
-    pub(crate) fn maps(&self) -> Result<Vec<PathBuf>> {
-        let dir = self.dir.0.join("maps");
-        let mut pins: Vec<_> = fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
-        pins.sort();
-        Ok(pins)
     }
 }
