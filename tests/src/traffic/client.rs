@@ -19,7 +19,7 @@ use super::{
     socket::{CHUNK, Chunk, Purpose, stream},
 };
 
-/// Bytes that a stream has between two windows' clocks at least.
+/// Longer than any window.
 const NEVER: Duration = Duration::from_secs(10);
 
 /// The standing connections to a server.

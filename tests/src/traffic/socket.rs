@@ -21,9 +21,10 @@ const CONGESTION_CONTROL: &str = "cubic";
 /// Bytes of either socket buffer of a stream; the kernel takes half of it for its own book-keeping.
 ///
 /// With buffers that the kernel tunes, a stream between two CPUs has no steady speed: what lies between the ends grows
-/// until it fits no cache, or the receiver's buffer overflows. Ten windows of one path then lay between 27 and 87
-/// Gbit/s. With a mebibyte both ends' caches hold it: 43 to 64, the middle half of the windows within 5 % of the
-/// median, and two connections over one path apart by 1 %.
+/// until it fits no cache, or the receiver's buffer overflows. Eight windows of one path then lay between 27 and 87
+/// Gbit/s. With a mebibyte both ends' caches hold it: 24 windows between 43 and 64, their middle half within 6 % of the
+/// median, and two connections over one path apart by 1 %. A quarter of it, half of it, twice and four times as much
+/// spread more; so do both ends on one CPU, and windows of 50 ms.
 const BUFFER: usize = 1 << 20;
 /// A connection on which nothing moves for so long is broken.
 const PATIENCE: Duration = Duration::from_secs(3);
