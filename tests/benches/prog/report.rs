@@ -96,7 +96,7 @@ impl Report {
         }
         let ratios = self.times.iter().filter(|(path, _)| ours(path.program));
         let ratios = ratios.filter_map(|(path, _)| Some((path.title(), self.ratio(path)?)));
-        Ok(Costs { kernel: kernel()?, instructions, ratios: ratios.collect() })
+        Ok(Costs { kernel: kernel(), instructions, ratios: ratios.collect() })
     }
 
     fn of(&self, program: &str) -> Option<&Times> {
@@ -122,7 +122,10 @@ impl Report {
         println!(
             "Programs: instructions that the verifier went through, instructions, calls in the whole program"
         );
-        aligned(&self.program_rows()).iter().for_each(|line| println!("{line}"));
+        show(&self.program_rows());
+        if self.programs.iter().any(|program| program.calls.is_none()) {
+            println!("  calls are counted by bpftool, which did not run");
+        }
         println!(
             "\nNanoseconds a frame, each run by itself, with reading the clock: least, and median, of {} repetitions",
             self.of("empty").map_or(0, |times| times.least.len())
@@ -130,9 +133,9 @@ impl Report {
         println!(
             "  hot: every frame about the same endpoint; random: each about another; net: less the empty program"
         );
-        aligned(&self.time_rows()).iter().for_each(|line| println!("{line}"));
+        show(&self.time_rows());
         println!("\nTargets");
-        aligned(&self.target_rows()).iter().for_each(|line| println!("{line}"));
+        show(&self.target_rows());
     }
 
     fn program_rows(&self) -> Vec<Vec<String>> {
@@ -248,8 +251,15 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 /// The kernel's version, as in `6.18`.
-fn kernel() -> Result<String> {
-    let release = rustix::system::uname();
-    let release = release.release().to_string_lossy().into_owned();
-    Ok(release.split('.').take(2).collect::<Vec<_>>().join("."))
+fn kernel() -> String {
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy();
+    release.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+/// Prints rows as a table.
+fn show(rows: &[Vec<String>]) {
+    for line in aligned(rows) {
+        println!("{line}");
+    }
 }

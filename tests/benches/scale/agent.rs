@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long the agent may take for anything.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 /// How often it is looked whether it has.
 const POLL: Duration = Duration::from_millis(1);
 /// How often one endpoint is removed or added.
