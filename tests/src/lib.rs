@@ -15,6 +15,7 @@ mod host;
 mod lab;
 mod leftovers;
 mod load;
+mod machine;
 mod netns;
 mod parallel;
 mod random;
@@ -33,6 +34,7 @@ pub use crate::{
     host::Host,
     lab::{Container, Lab, Options},
     load::{Flow, FlowReport, Load, Losses, Report},
+    machine::cpu_model,
     netns::Netns,
     parallel::map_parallel,
     random::Random,

@@ -1,8 +1,8 @@
 //! The machine, the kernel and the run, for the header of the report.
 
-use std::{fs, process::Command, thread};
+use std::{process::Command, thread};
 
-use overlay_tests::{run, traffic::realtime_allowed};
+use overlay_tests::{cpu_model, run, traffic::realtime_allowed};
 use serde_json::{Value, json};
 
 use crate::{lab::Lab, options::Options};
@@ -34,7 +34,7 @@ impl Facts {
             ("date", said("date", &["--utc", "+%Y-%m-%d %H:%M UTC"])),
             ("commit", commit()),
             ("kernel", said("uname", &["-sr"])),
-            ("CPU", format!("{cpus} of {}", cpu())),
+            ("CPU", format!("{cpus} of {}", cpu_model())),
             ("ends", ends.to_owned()),
             ("idle", if awake { "CPUs poll (/dev/cpu_dma_latency 0)" } else { "CPUs sleep" }.to_owned()),
             ("rounds", options.rounds.to_string()),
@@ -76,14 +76,4 @@ fn said(program: &str, args: &[&str]) -> String {
 fn commit() -> String {
     let commit = said("git", &["describe", "--always", "--dirty", "--abbrev=10"]);
     commit.replace("-dirty", ", with changes")
-}
-
-fn cpu() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        let line = text.lines().find(|line| line.split(':').next().map(str::trim) == Some(name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let name = field("model name").unwrap_or_else(|| "an unnamed model".to_owned());
-    field("model").map_or_else(|| name.clone(), |model| format!("{name}, model {model}"))
 }

@@ -19,6 +19,8 @@ const RATIO_SLACK: f64 = 0.03;
 pub(crate) struct Costs {
     /// The kernel whose verifier counted, as in `6.18`: another counts differently.
     pub(crate) kernel: String,
+    /// The CPU that the times were taken on: what one helper costs beside another is its own.
+    pub(crate) cpu: String,
     /// Instructions that the verifier went through, by program.
     pub(crate) instructions: BTreeMap<String, u32>,
     /// The time of each way as a part of that of `four_lru`, both less that of the empty program.
@@ -71,9 +73,12 @@ impl Costs {
             "# What the kernel programs may cost. `cargo xtask bench prog --check` fails where something takes a tenth\n\
              # more; `cargo xtask bench prog --accept` writes what it measures into this file.\n\n\
              # The kernel whose verifier counted the instructions it went through.\n\
-             kernel = {:?}\n\n[instructions]\n{}\n\
+             kernel = {:?}\n\
+             # The CPU that the times were taken on.\n\
+             cpu = {:?}\n\n[instructions]\n{}\n\
              # The time of a frame's way as a part of that of the reference program four_lru.\n[ratio]\n{}",
             self.kernel,
+            self.cpu,
             instructions.collect::<String>(),
             ratios.collect::<String>()
         )
@@ -95,7 +100,12 @@ impl Costs {
         for (name, ratio) in &measured.ratios {
             let budget = self.ratios.get(name).copied();
             let most = |budget: f64| budget + (budget * GROWTH).max(RATIO_SLACK);
-            let verdict = within(budget.map(|budget| *ratio <= most(budget)));
+            let verdict = if budget.is_some() && self.cpu != measured.cpu {
+                let (ours, theirs) = (&measured.cpu, &self.cpu);
+                Verdict::Skipped(format!("the budget is for the CPU {theirs}, this is {ours}"))
+            } else {
+                within(budget.map(|budget| *ratio <= most(budget)))
+            };
             let two = |number: f64| format!("{number:.2}");
             lines.push(line(
                 format!("{name}: time of four_lru's"),
@@ -138,7 +148,11 @@ pub(crate) fn table(lines: &[Line]) -> Vec<String> {
 /// Reads the text of the budget's file.
 pub(crate) fn parse(text: &str) -> Result<Costs> {
     let table: toml::Table = text.parse()?;
-    let kernel = table.get("kernel").and_then(toml::Value::as_str).context("no `kernel`")?.to_owned();
+    let word = |name: &str| {
+        let word = table.get(name).and_then(toml::Value::as_str).map(str::to_owned);
+        word.with_context(|| format!("no `{name}`"))
+    };
+    let (kernel, cpu) = (word("kernel")?, word("cpu")?);
     let part = |name: &str| table.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
     let instructions = part("instructions").into_iter().map(|(name, count)| {
         let count = count.as_integer().and_then(|count| u32::try_from(count).ok());
@@ -150,6 +164,7 @@ pub(crate) fn parse(text: &str) -> Result<Costs> {
     });
     Ok(Costs {
         kernel,
+        cpu,
         instructions: instructions.collect::<Result<_>>()?,
         ratios: ratios.collect::<Result<_>>()?,
     })

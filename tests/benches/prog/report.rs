@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use aya::programs::SchedClassifier;
-use overlay_tests::aligned;
+use overlay_tests::{aligned, cpu_model};
 use serde_json::{Value, json};
 
 use crate::{
@@ -96,7 +96,7 @@ impl Report {
         }
         let ratios = self.times.iter().filter(|(path, _)| ours(path.program));
         let ratios = ratios.filter_map(|(path, _)| Some((path.title(), self.ratio(path)?)));
-        Ok(Costs { kernel: kernel(), instructions, ratios: ratios.collect() })
+        Ok(Costs { kernel: kernel(), cpu: cpu_model(), instructions, ratios: ratios.collect() })
     }
 
     fn of(&self, program: &str) -> Option<&Times> {

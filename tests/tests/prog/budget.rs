@@ -9,6 +9,7 @@ use self::judge::{Costs, Verdict, parse};
 fn costs(instructions: u32, ratio: f64) -> Costs {
     Costs {
         kernel: "6.18".into(),
+        cpu: "a".into(),
         instructions: [("to_underlay".to_owned(), instructions)].into(),
         ratios: [("to_underlay: TCP".to_owned(), ratio)].into(),
     }
@@ -36,8 +37,14 @@ fn short_times_have_the_slack_of_the_clock() {
 #[test]
 fn what_has_no_budget_and_what_is_gone_are_over() {
     let over = [Verdict::Over, Verdict::Over];
-    assert_eq!(verdicts(&Costs { kernel: "6.18".into(), ..Costs::default() }, &costs(1, 0.1)), over);
-    assert_eq!(verdicts(&costs(1, 0.1), &Costs { kernel: "6.18".into(), ..Costs::default() }), over);
+    assert_eq!(
+        verdicts(&Costs { kernel: "6.18".into(), cpu: "a".into(), ..Costs::default() }, &costs(1, 0.1)),
+        over
+    );
+    assert_eq!(
+        verdicts(&costs(1, 0.1), &Costs { kernel: "6.18".into(), cpu: "a".into(), ..Costs::default() }),
+        over
+    );
 }
 
 #[test]
@@ -46,6 +53,14 @@ fn instructions_that_another_kernel_counted_are_not_judged() {
     let verdicts = verdicts(&costs(1, 0.1), &measured);
     assert!(matches!(&verdicts[0], Verdict::Skipped(reason) if reason.contains("6.12")), "{verdicts:?}");
     assert_eq!(verdicts[1], Verdict::Within);
+}
+
+#[test]
+fn times_of_another_cpu_are_not_judged() {
+    let measured = Costs { cpu: "b".into(), ..costs(1, 0.9) };
+    let verdicts = verdicts(&costs(1, 0.1), &measured);
+    assert!(matches!(&verdicts[1], Verdict::Skipped(reason) if reason.contains("CPU")), "{verdicts:?}");
+    assert_eq!(verdicts[0], Verdict::Within);
 }
 
 #[test]
