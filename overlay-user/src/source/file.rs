@@ -10,7 +10,7 @@ use std::{
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
 use tokio::{
     sync::Notify,
-    task,
+    task::{self, JoinHandle},
     time::{Instant, sleep_until},
 };
 
@@ -44,8 +44,14 @@ pub struct FileSource {
     next_read: Instant,
     /// When it is read even if its directory is never quiet.
     latest_read: Instant,
+    /// A reading under way. It outlives the future that waits for it: one dropped again and again, by an agent that has
+    /// other things to do, would never see the end of a file that takes long.
+    reading: Option<JoinHandle<Option<Read>>>,
     watch: Option<Watch>,
 }
+
+/// A content that was not told yet, and what to tell of it.
+type Read = (Arc<Content>, Event);
 
 /// The directories in which a change may be one of the file.
 #[derive(Debug)]
@@ -66,7 +72,7 @@ impl FileSource {
                 tracing::warn!("cannot watch {} ({error}); it is read every {REREAD:?}", path.display());
             })
             .ok();
-        let mut source = Self { path, told: None, next_read: now, latest_read: now, watch };
+        let mut source = Self { path, told: None, next_read: now, latest_read: now, reading: None, watch };
         source.watch_directories();
         source
     }
@@ -91,17 +97,20 @@ impl FileSource {
 
     /// Reads the file; the event when it differs from what was told last.
     async fn read(&mut self) -> Option<Event> {
-        let (path, told) = (self.path.clone(), self.told.clone());
-        // Reading blocks, and parsing a file of many megabytes takes its time.
-        let read = task::spawn_blocking(move || {
-            let content = text_file::read(&path, FILE_LIMIT);
-            if told.is_some_and(|told| *told == content) {
-                return None;
-            }
-            let event = event(&path, &content);
-            Some((Arc::new(content), event))
+        let reading = self.reading.get_or_insert_with(|| {
+            let (path, told) = (self.path.clone(), self.told.clone());
+            // Reading blocks, and parsing a file of many megabytes takes its time.
+            task::spawn_blocking(move || {
+                let content = text_file::read(&path, FILE_LIMIT);
+                if told.is_some_and(|told| *told == content) {
+                    return None;
+                }
+                let event = event(&path, &content);
+                Some((Arc::new(content), event))
+            })
         });
-        let answer = read.await;
+        let answer = reading.await;
+        self.reading = None;
         self.latest_read = Instant::now() + REREAD;
         self.next_read = self.latest_read;
         match answer {
@@ -126,8 +135,11 @@ impl Source for FileSource {
 
     async fn next(&mut self) -> Event {
         loop {
-            self.due().await;
-            self.watch_directories();
+            // A change meanwhile is for the reading after that.
+            if self.reading.is_none() {
+                self.due().await;
+                self.watch_directories();
+            }
             if let Some(event) = self.read().await {
                 return event;
             }

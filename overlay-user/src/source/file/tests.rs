@@ -64,6 +64,28 @@ async fn a_watched_edit_is_told_of_before_the_safety_net() {
 }
 
 #[tokio::test]
+async fn a_file_that_takes_long_is_told_of_although_other_things_happen_meanwhile() {
+    let (_directory, path, mut source) = start(Some(&text("10.0.0.1")));
+    told(&mut source).await;
+    let network = "[[network]]\nname = \"blue\"\nvni = 42\nsubnets = [\"10.1.0.0/16\"]\n";
+    let endpoint = |number: u32| {
+        let (high, low) = (number / 250, number % 250 + 1);
+        format!("[[endpoint]]\nnetwork = \"blue\"\nnode = \"h1\"\nips = [\"10.1.{high}.{low}\"]\n")
+    };
+    let endpoints: String = (0..20_000).map(endpoint).collect();
+    fs::write(&path, [&text("10.0.0.2"), network, &endpoints].concat()).expect("a write");
+    let started = Instant::now();
+    // Parsing takes longer than this. The loop of an agent drops the future each time something else happens.
+    let event = loop {
+        assert!(started.elapsed() < PATIENCE, "reading was begun again each time");
+        if let Ok(event) = timeout(Duration::from_millis(10), source.next()).await {
+            break event;
+        }
+    };
+    assert!(matches!(event, Event::Cluster(cluster) if cluster.endpoints.len() == 20_000));
+}
+
+#[tokio::test]
 async fn a_broken_edit_is_told_with_its_place_and_so_is_the_fix() {
     let (_directory, path, mut source) = start(Some(&text("10.0.0.1")));
     told(&mut source).await;
