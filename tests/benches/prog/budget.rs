@@ -84,6 +84,22 @@ impl Costs {
         )
     }
 
+    /// Takes the lower ratio of each way.
+    pub(crate) fn keep_best(&mut self, other: &Self) {
+        self.keep(other, f64::min);
+    }
+
+    /// Takes the higher ratio of each way.
+    pub(crate) fn keep_worst(&mut self, other: &Self) {
+        self.keep(other, f64::max);
+    }
+
+    fn keep(&mut self, other: &Self, choose: fn(f64, f64) -> f64) {
+        for (name, ratio) in &mut self.ratios {
+            *ratio = other.ratios.get(name).map_or(*ratio, |other| choose(*ratio, *other));
+        }
+    }
+
     /// Compares what was measured with this budget.
     pub(crate) fn judge(&self, measured: &Self) -> Vec<Line> {
         let mut lines = Vec::new();

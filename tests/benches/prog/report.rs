@@ -75,17 +75,6 @@ impl Report {
         Ok(Self { programs, sizes, times })
     }
 
-    /// Adds the repetitions of another measurement of the same.
-    pub(crate) fn add(&mut self, other: Self) {
-        for ((_, columns), (_, more)) in self.times.iter_mut().zip(other.times) {
-            for (column, times) in more {
-                let columns = columns.entry(column).or_default();
-                columns.least.extend(times.least);
-                columns.median.extend(times.median);
-            }
-        }
-    }
-
     /// What a budget is about.
     pub(crate) fn costs(&self) -> Result<Costs> {
         let ours = |name: &str| paths::OURS.iter().any(|path| path.program == name);

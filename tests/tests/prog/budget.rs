@@ -68,3 +68,13 @@ fn a_budget_is_read_as_it_was_written() {
     let costs = costs(1000, 0.5);
     assert_eq!(parse(&costs.text()).expect("it is TOML"), costs);
 }
+
+#[test]
+fn of_several_measurements_a_check_takes_the_best_and_a_budget_the_worst() {
+    let (mut best, mut worst) = (costs(1, 0.5), costs(1, 0.5));
+    for ratio in [0.6, 0.4] {
+        best.keep_best(&costs(1, ratio));
+        worst.keep_worst(&costs(1, ratio));
+    }
+    assert_eq!((best, worst), (costs(1, 0.4), costs(1, 0.6)));
+}
