@@ -6,7 +6,7 @@ use overlay_common::Vni;
 
 use crate::{
     dir_lock::pid_text,
-    plan::Op,
+    plan::{self, Op},
     tables::{Ifindex, Tables},
 };
 
@@ -42,6 +42,33 @@ pub trait Datapath {
             Some(Ok(())) => (1, Ok(())),
             Some(Err(error)) => (0, Err(error)),
         }
+    }
+
+    /// Brings what is installed to what is desired; how many steps that took. A step that fails is left out, and those
+    /// after it are still tried; the first error is given back.
+    fn bring(&mut self, desired: &Tables, installed: &mut Tables) -> Result<usize, DatapathError> {
+        let mut failed = None;
+        let staged = self.is_staged();
+        let ops = plan::diff(desired, installed);
+        let mut left = ops.as_slice();
+        while let [op, rest @ ..] = left {
+            if staged && failed.is_some() && matches!(op, Op::Attach(_)) {
+                // Tables with gaps must not come into force; those that are go on.
+                left = rest;
+                continue;
+            }
+            let (done, result) = self.apply_some(left);
+            left[..done].iter().for_each(|op| op.apply_to(installed));
+            left = &left[done..];
+            if let Err(error) = result {
+                failed.get_or_insert(error);
+                left = left.get(1..).unwrap_or_default();
+            }
+        }
+        if staged && failed.is_none() {
+            failed = self.settle(desired).err();
+        }
+        failed.map_or(Ok(ops.len()), Err)
     }
 
     /// Counts the dropped frames by reason and network.

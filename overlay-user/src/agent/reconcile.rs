@@ -8,7 +8,7 @@ use std::{
 use super::audit::Findings;
 use crate::{
     datapath::{Datapath, DatapathError},
-    plan::{self, Op},
+    plan,
     tables::Tables,
 };
 
@@ -37,35 +37,15 @@ impl<D: Datapath> Reconciler<D> {
     /// Brings the data plane to the desired tables. A step that fails is left for the next time, and those after
     /// it are still tried; the first error is given back.
     pub(super) fn sync(&mut self, desired: &Tables) -> Result<(), DatapathError> {
-        let mut failed = None;
-        let staged = self.datapath.is_staged();
-        let ops = plan::diff(desired, &self.installed);
-        let mut left = ops.as_slice();
-        while let [op, rest @ ..] = left {
-            if staged && failed.is_some() && matches!(op, Op::Attach(_)) {
-                // Tables with gaps must not come into force; those that are go on.
-                left = rest;
-                continue;
-            }
-            let (done, result) = self.datapath.apply_some(left);
-            left[..done].iter().for_each(|op| op.apply_to(&mut self.installed));
-            left = &left[done..];
-            if let Err(error) = result {
-                failed.get_or_insert(error);
-                left = left.get(1..).unwrap_or_default();
-            }
-        }
-        if staged && failed.is_none() {
-            failed = self.datapath.settle(desired).err();
-        }
-        let text = failed.as_ref().map(ToString::to_string);
+        let result = self.datapath.bring(desired, &mut self.installed).map(drop);
+        let text = result.as_ref().err().map(ToString::to_string);
         if let Some(error) = &text
             && self.error != text
         {
             tracing::error!("{error}");
         }
         self.error = text;
-        failed.map_or(Ok(()), Err)
+        result
     }
 
     /// Compares the data plane itself with what was installed in it, and repairs it. Tables that are large are read

@@ -20,7 +20,6 @@ use overlay_user::{
         bpf::{Bpf, OpenOptions, uninstall},
     },
     event::{Event, NextHop, Underlay},
-    plan,
     state::State,
     tables::{Ifindex, Tables},
 };
@@ -153,16 +152,10 @@ impl Installed {
         Ok(Self { datapath, dir })
     }
 
-    /// Brings empty tables to these, as the agent does (`Reconciler::sync`); the number of steps.
+    /// Brings empty tables to these, as the agent does; the number of steps.
     pub(crate) fn install(&mut self, desired: &Tables) -> Result<usize> {
         let mut installed = self.datapath.read()?;
-        let steps = plan::diff(desired, &installed);
-        for step in &steps {
-            self.datapath.apply(step)?;
-            step.apply_to(&mut installed);
-        }
-        self.datapath.settle(desired)?;
-        Ok(steps.len())
+        Ok(self.datapath.bring(desired, &mut installed)?)
     }
 
     /// A program.

@@ -1,5 +1,5 @@
-//! Many entries of a map in one system call: aya has no call for it. A million entries one by one take 1.2 s to set
-//! and 2 s to read; in batches 0.5 s and 0.3 s.
+//! Many entries of a map in one system call: aya has no call for it. A million FDB entries take 1.1 s to add in batches
+//! and 1.6 s one by one, 0.6 s and 1.1 s to overwrite (one run on two shared CPUs).
 
 use std::{
     io,
