@@ -12,6 +12,7 @@ mod command;
 mod figure;
 mod full;
 mod host;
+pub mod interrupt;
 mod lab;
 mod leftovers;
 mod load;

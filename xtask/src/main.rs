@@ -3,7 +3,6 @@
 mod bench;
 mod build;
 mod check;
-mod interrupt;
 mod project;
 mod run;
 mod setup;
@@ -15,6 +14,7 @@ mod ui;
 use std::process::ExitCode;
 
 use clap::Parser;
+use overlay_tests::interrupt;
 
 /// Set-up, build, lab, tests and checks of overlay.
 #[derive(Debug, Parser)]

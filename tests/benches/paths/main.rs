@@ -25,14 +25,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser as _;
-use overlay_tests::traffic::{self, Awake};
-
-use self::{
-    facts::Facts,
-    lab::Lab,
-    options::Options,
-    rounds::{Interrupted, Rounds},
+use overlay_tests::{
+    interrupt::Interrupted,
+    traffic::{self, Awake},
 };
+
+use self::{facts::Facts, lab::Lab, options::Options, rounds::Rounds};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -1,18 +1,12 @@
 //! Rounds: every figure in every mode, side by side.
 
 use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
-use overlay_tests::traffic::Figures;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use anyhow::{Result, bail};
+use overlay_tests::{interrupt, traffic::Figures};
 
 use crate::{
     figures::Probe,
@@ -47,33 +41,17 @@ pub(crate) struct Sample {
     pub(crate) counts: bool,
 }
 
-/// The work was ended by Ctrl-C or a signal like it.
-#[derive(Debug)]
-pub(crate) struct Interrupted;
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted")
-    }
-}
-
-impl std::error::Error for Interrupted {}
-
 /// What to do.
 pub(crate) struct Rounds {
     count: u32,
     probes: Vec<&'static Probe>,
     noisy: bool,
-    interrupted: Arc<AtomicBool>,
 }
 
 impl Rounds {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("cannot catch Ctrl-C")?;
-        }
-        Ok(Self { count: options.rounds, probes: options.probes()?, noisy: options.noisy, interrupted })
+        interrupt::catch()?;
+        Ok(Self { count: options.rounds, probes: options.probes()?, noisy: options.noisy })
     }
 
     /// Measures everything.
@@ -116,7 +94,7 @@ impl Rounds {
         let mut vain = 0;
         for attempt in 1..=TRIES {
             let before = lab.gate.quiet()?;
-            let mut windows = self.windows(lab, probe, round)?;
+            let mut windows = windows(lab, probe, round)?;
             let worst = windows.iter().map(|sample| sample.noise.worst()).fold(before.worst(), f64::max);
             let lossy = windows.iter().find(|sample| probe.lossy(&sample.figures)).map(|sample| sample.mode);
             let disturbed = worst > LIMIT || lossy.is_some();
@@ -142,38 +120,35 @@ impl Rounds {
         }
         Ok(vain)
     }
+}
 
-    fn windows(&self, lab: &mut Lab, probe: &'static Probe, round: u32) -> Result<Vec<Sample>> {
-        let mut samples = Vec::new();
-        let lanes: Vec<usize> = (0..lab.lanes.len()).filter(|lane| lab.lanes[*lane].has(probe)).collect();
-        for repeat in 0..probe.repeats {
-            for step in 0..lanes.len() {
-                self.check()?;
-                let turn = (round * probe.repeats + repeat) as usize;
-                let lane = &mut lab.lanes[lanes[order(turn, step, lanes.len())]];
-                let before = lab.gate.now()?;
-                let figures = lane.window(probe);
-                // A load that Ctrl-C cut short is no failure of the load.
-                self.check()?;
-                let figures = figures?;
-                thread::sleep(pause(Duration::from_millis(probe.window.millis)));
-                samples.push(Sample {
-                    probe,
-                    mode: lane.name(),
-                    place: (round, repeat),
-                    figures,
-                    noise: lab.gate.since(&before)?,
-                    disturbed: false,
-                    counts: true,
-                });
-            }
+/// One window of each mode after another, as often as the probe asks.
+fn windows(lab: &mut Lab, probe: &'static Probe, round: u32) -> Result<Vec<Sample>> {
+    let mut samples = Vec::new();
+    let lanes: Vec<usize> = (0..lab.lanes.len()).filter(|lane| lab.lanes[*lane].has(probe)).collect();
+    for repeat in 0..probe.repeats {
+        for step in 0..lanes.len() {
+            interrupt::check()?;
+            let turn = (round * probe.repeats + repeat) as usize;
+            let lane = &mut lab.lanes[lanes[order(turn, step, lanes.len())]];
+            let before = lab.gate.now()?;
+            let figures = lane.window(probe);
+            // A load that Ctrl-C cut short is no failure of the load.
+            interrupt::check()?;
+            let figures = figures?;
+            thread::sleep(pause(Duration::from_millis(probe.window.millis)));
+            samples.push(Sample {
+                probe,
+                mode: lane.name(),
+                place: (round, repeat),
+                figures,
+                noise: lab.gate.since(&before)?,
+                disturbed: false,
+                counts: true,
+            });
         }
-        Ok(samples)
     }
-
-    fn check(&self) -> Result<()> {
-        if self.interrupted.load(Ordering::Relaxed) { Err(Interrupted.into()) } else { Ok(()) }
-    }
+    Ok(samples)
 }
 
 fn pause(window: Duration) -> Duration {

@@ -17,7 +17,7 @@ static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// The work was ended by Ctrl-C or a signal like it.
 #[derive(Debug)]
-pub(crate) struct Interrupted;
+pub struct Interrupted;
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +28,7 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// From here on Ctrl-C only sets the flag.
-pub(crate) fn catch() -> Result<()> {
+pub fn catch() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED)).context("cannot catch Ctrl-C")?;
     }
@@ -36,17 +36,17 @@ pub(crate) fn catch() -> Result<()> {
 }
 
 /// Whether Ctrl-C came.
-pub(crate) fn came() -> bool {
+pub fn came() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
 /// An error once Ctrl-C came.
-pub(crate) fn check() -> Result<()> {
+pub fn check() -> Result<()> {
     if came() { Err(Interrupted.into()) } else { Ok(()) }
 }
 
 /// Returns when Ctrl-C comes.
-pub(crate) fn wait() {
+pub fn wait() {
     while !came() {
         thread::sleep(Duration::from_millis(100));
     }
