@@ -1,16 +1,21 @@
 //! Two hosts and the cable between them.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context as _, Result};
 use overlay_tests::Netns;
 use serde_json::Value;
 
+/// The hosts' addresses.
+pub(crate) const HOSTS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 88, 0, 1), Ipv4Addr::new(10, 88, 0, 2)];
+
 /// Two namespaces, `ovb-MODE-h1` and `ovb-MODE-h2`, whose devices `eth0` are the ends of one veth pair: an MTU of 1500,
-/// 10.88.0.1/24 and 10.88.0.2/24, no IPv6.
+/// `HOSTS` of a /24, no IPv6.
 pub(crate) fn pair(mode: &str) -> Result<(Netns, Netns)> {
     let (first, second) = (host(mode, 1)?, host(mode, 2)?);
     first.ip(&format!("link add eth0 mtu 1500 type veth peer name eth0 mtu 1500 netns {}", second.name()))?;
-    for (netns, address) in [(&first, "10.88.0.1/24"), (&second, "10.88.0.2/24")] {
-        netns.ip(&format!("address add {address} dev eth0"))?;
+    for (netns, address) in [&first, &second].into_iter().zip(HOSTS) {
+        netns.ip(&format!("address add {address}/24 dev eth0"))?;
         netns.ip("link set eth0 up")?;
     }
     Ok((first, second))

@@ -53,11 +53,11 @@ pub(crate) trait Mode {
 pub(crate) fn start(name: &str) -> Result<Box<dyn Mode>> {
     let mode: Box<dyn Mode> = match name {
         "hosts" => Box::new(hosts::Hosts::start()?),
-        "redirect" => Box::new(redirect::Redirect::start()?),
+        "redirect" => Box::new(redirect::start()?),
         "docker" => Box::new(docker::Docker::start()?),
-        "bridge" => Box::new(bridge::Bridge::start()?),
-        "flannel" => Box::new(flannel::Flannel::start()?),
-        "cilium" => Box::new(cilium::Cilium::start()?),
+        "bridge" => Box::new(bridge::start()?),
+        "flannel" => Box::new(flannel::start()?),
+        "cilium" => Box::new(cilium::start()?),
         "routed" => Box::new(routed::Routed::start()?),
         "ours" => Box::new(ours::Ours::start()?),
         _ => bail!("no mode is called {name}: there are {}", ALL.join(", ")),

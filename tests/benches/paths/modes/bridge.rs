@@ -4,46 +4,36 @@
 use anyhow::Result;
 use overlay_tests::Netns;
 
-use super::{
-    Ends, Mode,
-    pair::{self, Pair, VTEPS},
-};
-use crate::cable;
-
-/// The containers' MTU.
-const MTU: u32 = 1450;
+use super::pair::{self, Joined, MTU, Pair};
+use crate::cable::HOSTS;
 
 /// On each host a bridge with the containers and a VXLAN device.
-pub(crate) struct Bridge {
-    pair: Pair,
-}
-
-impl Bridge {
-    pub(crate) fn start() -> Result<Self> {
-        let pair = Pair::new("bridge", MTU, 16)?;
-        for (index, host) in pair.hosts.iter().enumerate() {
-            pair::bridge(host, "br0", MTU)?;
-            add_vxlan(host, index)?;
-            for own in pair.on(index) {
-                host.ip(&format!("link set {} master br0", own.ifname))?;
-                settle(host, &own.ifname, &own.mac.to_string())?;
-            }
-            for far in pair.on(1 - index) {
-                let mac = far.mac.to_string();
-                settle(host, "vxlan0", &mac)?;
-                let vtep = VTEPS[1 - index].to_string();
-                host.run(&["bridge", "fdb", "add", &mac, "dev", "vxlan0", "self", "dst", &vtep])?;
-                host.ip(&format!("neigh add {} lladdr {mac} dev vxlan0 nud permanent", far.ip))?;
-            }
+pub(super) fn start() -> Result<Joined> {
+    let pair = Pair::new("bridge", 16)?;
+    for (index, host) in pair.hosts.iter().enumerate() {
+        pair::bridge(host, "br0")?;
+        add_vxlan(host, index)?;
+        for own in pair.on(index) {
+            host.ip(&format!("link set {} master br0", own.ifname))?;
+            settle(host, &own.ifname, &own.mac.to_string())?;
         }
-        Ok(Self { pair })
+        for far in pair.on(1 - index) {
+            let mac = far.mac.to_string();
+            settle(host, "vxlan0", &mac)?;
+            let vtep = HOSTS[1 - index].to_string();
+            host.run(&["bridge", "fdb", "add", &mac, "dev", "vxlan0", "self", "dst", &vtep])?;
+            host.ip(&format!("neigh add {} lladdr {mac} dev vxlan0 nud permanent", far.ip))?;
+        }
     }
+    let path =
+        "eth0 - v1 - br0 - vxlan0 - eth0 - eth0 - vxlan0 - br0 - v2 - eth0, without netfilter and learning";
+    Ok(Joined { name: "bridge", pair, counted: "vxlan0", path, _programs: Vec::new() })
 }
 
 /// A device that answers ARP itself and knows every VTEP beforehand.
 fn add_vxlan(host: &Netns, index: usize) -> Result<()> {
     let options = "id 42 dstport 4789 nolearning proxy noudpcsum";
-    host.ip(&format!("link add vxlan0 mtu {MTU} type vxlan {options} local {} dev eth0", VTEPS[index]))?;
+    host.ip(&format!("link add vxlan0 mtu {MTU} type vxlan {options} local {} dev eth0", HOSTS[index]))?;
     host.ip("link set vxlan0 master br0 up")?;
     Ok(())
 }
@@ -53,27 +43,4 @@ fn settle(host: &Netns, port: &str, mac: &str) -> Result<()> {
     host.run(&["bridge", "link", "set", "dev", port, "learning", "off", "flood", "off"])?;
     host.run(&["bridge", "fdb", "add", mac, "dev", port, "master", "static"])?;
     Ok(())
-}
-
-impl Mode for Bridge {
-    fn name(&self) -> &'static str {
-        "bridge"
-    }
-
-    fn across(&self) -> Ends {
-        self.pair.across()
-    }
-
-    fn local(&self) -> Option<Ends> {
-        Some(self.pair.local())
-    }
-
-    fn passed(&self) -> Result<u64> {
-        cable::packets(&self.pair.hosts[0], "vxlan0")
-    }
-
-    fn path(&self) -> String {
-        "eth0 - v1 - br0 - vxlan0 - eth0 - eth0 - vxlan0 - br0 - v2 - eth0, without netfilter and learning"
-            .to_owned()
-    }
 }

@@ -107,9 +107,10 @@ fn busybox(dir: &Path) -> Result<PathBuf> {
 
 /// Makes a swarm of the two engines.
 fn join(engines: &[Engine; 2]) -> Result<()> {
-    engines[0].docker(&["swarm", "init", "--advertise-addr", "10.88.0.1"], &[])?;
+    let first = cable::HOSTS[0].to_string();
+    engines[0].docker(&["swarm", "init", "--advertise-addr", &first], &[])?;
     let token = engines[0].docker(&["swarm", "join-token", "--quiet", "worker"], &[])?;
-    engines[1].docker(&["swarm", "join", "--token", &token, "10.88.0.1:2377"], &[])?;
+    engines[1].docker(&["swarm", "join", "--token", &token, &format!("{first}:2377")], &[])?;
     Ok(())
 }
 

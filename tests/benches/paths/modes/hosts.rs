@@ -1,7 +1,5 @@
 //! Two hosts, without containers: the underlay itself.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use anyhow::Result;
 use overlay_tests::Netns;
 
@@ -27,8 +25,7 @@ impl Mode for Hosts {
     }
 
     fn across(&self) -> Ends {
-        let to = IpAddr::V4(Ipv4Addr::new(10, 88, 0, 2));
-        Ends { client: self.first.path(), server: self.second.path(), to }
+        Ends { client: self.first.path(), server: self.second.path(), to: cable::HOSTS[1].into() }
     }
 
     fn local(&self) -> Option<Ends> {

@@ -1,4 +1,4 @@
-//! Two hosts and four containers, which most modes join each in its way.
+//! Two hosts and four containers, and the modes that join them each in its way.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -6,11 +6,12 @@ use anyhow::Result;
 use overlay_common::MacAddr;
 use overlay_tests::Netns;
 
-use super::Ends;
-use crate::cable;
+use super::{Ends, Mode};
+use crate::{cable, reference::Reference};
 
-/// The hosts' addresses, as `cable::pair` gives them.
-pub(super) const VTEPS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 88, 0, 1), Ipv4Addr::new(10, 88, 0, 2)];
+/// The containers' MTU: that of ours, also where there are no outer headers. So the price of the headers is not mixed
+/// with that of shorter packets, which the comparison with plain hosts has in it.
+pub(super) const MTU: u32 = 1450;
 
 /// The host of each container: the first two are the ends across, the last two are those on one host.
 const HOSTS: [usize; 4] = [0, 1, 0, 0];
@@ -35,12 +36,12 @@ pub(super) struct Pair {
 impl Pair {
     /// Containers `c1`, `c3` and `c4` on the first host, `c2` on the second. Container N of host H has the address
     /// 10.90.H.N with this prefix length.
-    pub(super) fn new(mode: &str, mtu: u32, prefix_length: u8) -> Result<Self> {
+    pub(super) fn new(mode: &str, prefix_length: u8) -> Result<Self> {
         let (first, second) = cable::pair(mode)?;
         let mut pair = Self { hosts: [first, second], containers: Vec::new() };
         for (number, host) in (1..).zip(HOSTS) {
             let ifname = format!("v{number}");
-            let netns = cable::container(mode, &format!("c{number}"), &pair.hosts[host], &ifname, mtu)?;
+            let netns = cable::container(mode, &format!("c{number}"), &pair.hosts[host], &ifname, MTU)?;
             let ip = Ipv4Addr::new(10, 90, host as u8 + 1, number);
             let mac = MacAddr::from_ipv4(ip);
             netns.ip(&format!("link set eth0 address {mac}"))?;
@@ -55,14 +56,6 @@ impl Pair {
         self.containers.iter().filter(move |container| container.host == host)
     }
 
-    pub(super) fn across(&self) -> Ends {
-        ends(&self.containers[0], &self.containers[1])
-    }
-
-    pub(super) fn local(&self) -> Ends {
-        ends(&self.containers[2], &self.containers[3])
-    }
-
     /// Lets every container send what is for the others to this MAC address, without a question.
     pub(super) fn settle_neighbours(&self, mac: MacAddr) -> Result<()> {
         for own in &self.containers {
@@ -74,15 +67,48 @@ impl Pair {
     }
 }
 
+/// A mode that joins a pair.
+pub(super) struct Joined {
+    pub(super) name: &'static str,
+    pub(super) pair: Pair,
+    /// The device of the first host that sends only what goes the mode's way to the other.
+    pub(super) counted: &'static str,
+    pub(super) path: &'static str,
+    /// Hold the programs where they are.
+    pub(super) _programs: Vec<Reference>,
+}
+
+impl Mode for Joined {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn across(&self) -> Ends {
+        ends(&self.pair.containers[0], &self.pair.containers[1])
+    }
+
+    fn local(&self) -> Option<Ends> {
+        Some(ends(&self.pair.containers[2], &self.pair.containers[3]))
+    }
+
+    fn passed(&self) -> Result<u64> {
+        cable::packets(&self.pair.hosts[0], self.counted)
+    }
+
+    fn path(&self) -> String {
+        self.path.to_owned()
+    }
+}
+
 fn ends(client: &Container, server: &Container) -> Ends {
     Ends { client: client.netns.path(), server: server.netns.path(), to: IpAddr::V4(server.ip) }
 }
 
 /// A bridge without packet filter, spanning tree and multicast snooping, as fast as the kernel's can be.
-pub(super) fn bridge(host: &Netns, name: &str, mtu: u32) -> Result<()> {
+pub(super) fn bridge(host: &Netns, name: &str) -> Result<()> {
     // Absent where br_netfilter is not loaded, and then there is no filter to turn off.
     let _ = host.sysctl("net/bridge/bridge-nf-call-iptables", "0");
-    host.ip(&format!("link add {name} mtu {mtu} type bridge stp_state 0 mcast_snooping 0"))?;
+    host.ip(&format!("link add {name} mtu {MTU} type bridge stp_state 0 mcast_snooping 0"))?;
     host.ip(&format!("link set {name} up"))?;
     Ok(())
 }

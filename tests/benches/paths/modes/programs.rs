@@ -23,8 +23,27 @@ pub(super) fn prepare(pair: &Pair) -> Result<()> {
     pair.settle_neighbours(DOOR)
 }
 
+/// Has `out` run at the container's device of a host that speaks across, and a program at the device by which the other
+/// host's packets come in. The containers that speak on their host only need one look-up, that of `redirect_in`.
+pub(super) fn forward(
+    pair: &Pair,
+    index: usize,
+    reference: &mut Reference,
+    out: &str,
+    (back, device): (&str, &str),
+) -> Result<()> {
+    let host = &pair.hosts[index];
+    open_doors(host, reference, pair.on(index))?;
+    attach(host, reference, back, &[device])?;
+    attach(host, reference, out, &[["v1"], ["v2"]][index])?;
+    if index == 0 {
+        attach(host, reference, "redirect_in", &["v3", "v4"])?;
+    }
+    Ok(())
+}
+
 /// Has a program run on what comes in by these devices, for as long as `reference` is there.
-pub(super) fn attach(host: &Netns, reference: &mut Reference, program: &str, devices: &[&str]) -> Result<()> {
+fn attach(host: &Netns, reference: &mut Reference, program: &str, devices: &[&str]) -> Result<()> {
     // The kernel looks for the device in the namespace of the caller.
     host.enter(|| -> Result<()> {
         for device in devices {
@@ -38,7 +57,7 @@ pub(super) fn attach(host: &Netns, reference: &mut Reference, program: &str, dev
 }
 
 /// Lets `redirect_in` and `tunnel_in` find the containers of their host.
-pub(super) fn open_doors<'a>(
+fn open_doors<'a>(
     host: &Netns,
     reference: &mut Reference,
     containers: impl Iterator<Item = &'a Container>,

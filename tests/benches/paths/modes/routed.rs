@@ -19,8 +19,8 @@ pub(crate) struct Routed {
 impl Routed {
     pub(crate) fn start() -> Result<Self> {
         let (first, second) = cable::pair("routed")?;
-        first.ip("route add 10.91.2.0/24 via 10.88.0.2")?;
-        second.ip("route add 10.91.1.0/24 via 10.88.0.1")?;
+        first.ip(&format!("route add 10.91.2.0/24 via {}", cable::HOSTS[1]))?;
+        second.ip(&format!("route add 10.91.1.0/24 via {}", cable::HOSTS[0]))?;
         let containers = [
             container(&first, "h1c1", [10, 91, 1, 1])?,
             container(&first, "h1c2", [10, 91, 1, 2])?,
