@@ -49,6 +49,7 @@ impl MacAddr {
     }
 
     /// The MAC address of an endpoint with this IPv4 address: `02:42:a:b:c:d`, as Docker derives it.
+    #[inline(always)]
     pub const fn from_ipv4(ip: Ipv4Addr) -> Self {
         let [a, b, c, d] = ip.octets();
         Self([0x02, 0x42, a, b, c, d])
@@ -64,7 +65,7 @@ impl MacAddr {
     #[inline(always)]
     pub const fn of_ipv4(ip: Ip16) -> Option<Self> {
         let [.., a, b, c, d] = ip.octets();
-        if ip.is_v4() { Some(Self([0x02, 0x42, a, b, c, d])) } else { None }
+        if ip.is_v4() { Some(Self::from_ipv4(Ipv4Addr::new(a, b, c, d))) } else { None }
     }
 
     /// The MAC address whose link-local address this is; none for any other address.

@@ -29,17 +29,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// A lab of that many hosts with the binary of `OVERLAY_BIN`, which `cargo xtask test` sets.
+    /// A lab of that many hosts with the binary of `OVERLAY_BIN`, which xtask sets.
     pub fn for_test(name: &str, hosts: u8) -> Result<Self> {
-        let overlay = std::env::var_os("OVERLAY_BIN")
-            .context("OVERLAY_BIN does not name the overlay binary: run the tests by `cargo xtask test`")?;
-        Ok(Self {
-            name: format!("ovt-{name}"),
-            overlay: overlay.into(),
-            hosts,
-            underlay_mtu: 1500,
-            cable: false,
-        })
+        Self::of_environment(format!("ovt-{name}"), hosts)
+    }
+
+    /// The same under a name of its own, as the benches have.
+    pub fn of_environment(name: String, hosts: u8) -> Result<Self> {
+        let overlay = std::env::var_os("OVERLAY_BIN").context(
+            "OVERLAY_BIN does not name the overlay binary: run this by `cargo xtask test` or `cargo xtask bench`",
+        )?;
+        Ok(Self { name, overlay: overlay.into(), hosts, underlay_mtu: 1500, cable: false })
     }
 }
 

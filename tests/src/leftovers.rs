@@ -58,7 +58,7 @@ fn remove_captures(name: &str) -> Result<()> {
 }
 
 /// Removes a directory and all in it, if it is there.
-pub(crate) fn remove_dir(dir: &Path) -> Result<()> {
+pub fn remove_dir(dir: &Path) -> Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", dir.display()))
@@ -71,26 +71,31 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<()> {
 fn end_agents(dir: &Path) -> Result<()> {
     let mut own = dir.as_os_str().as_encoded_bytes().to_vec();
     own.push(b'/');
-    let mut ended = Vec::new();
+    let agents = || processes(|line| is_agent(line, &own));
+    for agent in agents()? {
+        // Gone meanwhile is as good.
+        let _ = kill_process(agent, Signal::KILL);
+    }
+    let start = Instant::now();
+    while !agents()?.is_empty() && start.elapsed() < Duration::from_secs(5) {
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// The processes whose command line, words ended by 0, is one that is looked for. One that has ended has none.
+pub fn processes(wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Pid>> {
+    let mut found = Vec::new();
     for process in fs::read_dir("/proc")? {
         let process = process?.path();
         // Gone meanwhile, or no process.
         let Ok(line) = fs::read(process.join("cmdline")) else { continue };
         let pid = process.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        if is_agent(&line, &own)
-            && let Some(pid) = pid.and_then(Pid::from_raw)
-        {
-            // Gone meanwhile is as good.
-            let _ = kill_process(pid, Signal::KILL);
-            ended.push(process);
+        if wanted(&line) {
+            found.extend(pid.and_then(Pid::from_raw));
         }
     }
-    let start = Instant::now();
-    while ended.iter().any(|process| process.join("exe").exists()) && start.elapsed() < Duration::from_secs(5)
-    {
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
+    Ok(found)
 }
 
 /// Whether a command line (words ended by 0) is that of an agent whose run directory lies below `own`.

@@ -34,6 +34,7 @@ pub use crate::{
     full::full,
     host::Host,
     lab::{Container, Lab, Options},
+    leftovers::{processes, remove_dir},
     load::{Flow, FlowReport, Load, Losses, Report},
     machine::cpu_model,
     netns::Netns,

@@ -1,9 +1,6 @@
 //! Status and listings: the agent's state and the kernel's tables, as the API shows them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 use overlay_common::{ABI_VERSION, DropReason, MacAddr, Vni};
@@ -247,7 +244,7 @@ fn neigh(agent: &Agent, tables: &Tables) -> Vec<NeighRow> {
         .fdb
         .iter()
         .flat_map(|((vni, mac), station)| station.answers.ips(*mac).map(move |ip| ((*vni, ip), *mac)));
-    let mut answers: BTreeMap<_, _> = tables.neigh.iter().map(|(key, mac)| (*key, *mac)).collect();
+    let mut answers = tables.neigh.clone();
     answers.extend(told);
     let rows = answers.into_iter();
     rows.map(|((vni, ip), mac)| NeighRow {

@@ -42,16 +42,7 @@ pub(crate) struct Agent {
 }
 
 pub(crate) fn measure(endpoints: u32) -> Result<Agent> {
-    let overlay = std::env::var_os("OVERLAY_BIN")
-        .context("OVERLAY_BIN does not name the overlay binary: run `cargo xtask bench scale`")?;
-    let options = Options {
-        name: "ovb-scale".to_owned(),
-        overlay: overlay.into(),
-        hosts: 1,
-        underlay_mtu: 1500,
-        cable: false,
-    };
-    let mut lab = Lab::new(&options)?;
+    let mut lab = Lab::new(&Options::of_environment("ovb-scale".to_owned(), 1)?)?;
     let less = scene::cluster(endpoints - 1);
     let all = format!("{less}{}", scene::endpoint(endpoints - 1));
     lab.write_cluster_text(&all)?;

@@ -25,10 +25,8 @@ const CONTAINERS: [(&str, usize, Ipv4Addr); 3] = [
 
 impl Ours {
     pub(crate) fn start() -> Result<Self> {
-        let overlay = std::env::var_os("OVERLAY_BIN")
-            .context("OVERLAY_BIN does not name the overlay binary: run `cargo xtask bench`")?;
-        let (name, overlay) = ("ovb-ours".to_owned(), overlay.into());
-        let mut lab = Lab::new(&Options { name, overlay, hosts: 2, underlay_mtu: 1500, cable: true })?;
+        let options = Options { cable: true, ..Options::of_environment("ovb-ours".to_owned(), 2)? };
+        let mut lab = Lab::new(&options)?;
         lab.declare_network("bench", 42, &["10.91.0.0/24"]);
         for (name, host, ip) in CONTAINERS {
             lab.declare_container(host, "bench", name, &[ip.into()])?;

@@ -9,7 +9,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use overlay_tests::{processes, remove_dir};
+use rustix::process::{Signal, kill_process};
 
 use super::engine::CGROUP;
 
@@ -22,12 +23,7 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 pub(super) fn clear(dir: &Path) -> Result<()> {
     end_engines(dir)?;
     remove_cgroups()?;
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", dir.display()))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    remove_dir(dir)
 }
 
 /// Kills the engines that keep their files below `dir`, and waits until they are gone.
@@ -36,7 +32,7 @@ pub(super) fn clear(dir: &Path) -> Result<()> {
 pub(super) fn end_engines(dir: &Path) -> Result<()> {
     let start = Instant::now();
     loop {
-        let engines = engines(dir)?;
+        let engines = processes(|line| is_engine(line, dir))?;
         if engines.is_empty() {
             return Ok(());
         }
@@ -49,21 +45,6 @@ pub(super) fn end_engines(dir: &Path) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// The dockerds that were started on files below `dir`.
-fn engines(dir: &Path) -> Result<Vec<Pid>> {
-    let mut found = Vec::new();
-    for process in fs::read_dir("/proc")? {
-        let process = process?.path();
-        // Gone meanwhile, or no process. A process that has ended has no command line.
-        let Ok(line) = fs::read(process.join("cmdline")) else { continue };
-        let pid = process.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        if is_engine(&line, dir) {
-            found.extend(pid.and_then(Pid::from_raw));
-        }
-    }
-    Ok(found)
 }
 
 /// Whether a command line (words ended by 0) is that of a dockerd whose data lies below `dir`.
