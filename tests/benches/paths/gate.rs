@@ -7,14 +7,14 @@
 
 use std::{
     collections::HashMap,
-    fs, process, thread,
+    fmt, fs, process, thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
 
 /// A window is disturbed when others used more than this part of the CPUs' time, or the hypervisor gave as much away.
-pub(crate) const LIMIT: f64 = 0.05;
+const LIMIT: f64 = 0.05;
 /// How long it is looked whether the machine is quiet.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long to wait until it is.
@@ -51,11 +51,22 @@ pub(crate) struct Noise {
 
 impl Noise {
     pub(crate) fn disturbs(self) -> bool {
-        self.worst() > LIMIT
+        self.others.max(self.stolen) > LIMIT
     }
 
-    pub(crate) fn worst(self) -> f64 {
-        self.others.max(self.stolen)
+    /// The worse of each.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { others: self.others.max(other.others), stolen: self.stolen.max(other.stolen) }
+    }
+}
+
+impl fmt::Display for Noise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (others, stolen) = (self.others * 100.0, self.stolen * 100.0);
+        write!(
+            f,
+            "other tasks with {others:.0} % of the CPUs' time and other virtual machines with {stolen:.0} %"
+        )
     }
 }
 

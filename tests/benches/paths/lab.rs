@@ -40,6 +40,11 @@ impl Lab {
         let load = pairs.flatten().flat_map(Pair::processes).collect();
         Ok(Self { lanes, gate: Gate::new(load) })
     }
+
+    /// The lanes that a probe measures.
+    pub(crate) fn with(&self, probe: &'static Probe) -> impl Iterator<Item = usize> {
+        (0..self.lanes.len()).filter(|lane| self.lanes[*lane].has(probe))
+    }
 }
 
 impl Lane {

@@ -8,20 +8,15 @@ use std::{
 use anyhow::{Result, bail};
 use overlay_tests::{interrupt, traffic::Figures};
 
-use crate::{
-    figures::Probe,
-    gate::{LIMIT, Noise},
-    lab::Lab,
-    options::Options,
-};
+use crate::{figures::Probe, gate::Noise, lab::Lab, options::Options};
 
 /// The pause behind a window, at least: a real-time process may have 0.95 s of every second, and what others were kept
 /// from shows in it.
 const PAUSE: Duration = Duration::from_millis(40);
 /// The pause as a part of the window.
 const PAUSE_PART: u32 = 8;
-/// How often a round of a figure is tried until it is not disturbed.
-const TRIES: usize = 6;
+/// How often a turn is tried until it is not disturbed.
+const TRIES: usize = 20;
 /// What a window takes besides its load: reading the path's counters, and CPU times.
 const AROUND: Duration = Duration::from_millis(30);
 
@@ -30,12 +25,12 @@ const AROUND: Duration = Duration::from_millis(30);
 pub(crate) struct Sample {
     pub(crate) probe: &'static Probe,
     pub(crate) mode: &'static str,
-    /// Which round, and which of the probe's windows in it: samples of one place are compared with each other.
+    /// Which round, and which of the probe's turns in it: samples of one place are compared with each other.
     pub(crate) place: (u32, u32),
     pub(crate) figures: Figures,
     /// What others used.
     pub(crate) noise: Noise,
-    /// Whether the round of the figure was disturbed, so that it was measured anew, or taken as it is by `--noisy`.
+    /// Whether its turn was disturbed, so that it was measured anew, or taken as it is by `--noisy`.
     pub(crate) disturbed: bool,
     /// Whether the report counts it.
     pub(crate) counts: bool,
@@ -75,15 +70,15 @@ impl Rounds {
 
     /// How long all rounds take on a quiet machine.
     fn expected(&self, lab: &Lab) -> Duration {
-        let probe = |probe: &&&Probe| {
-            let lanes = lab.lanes.iter().filter(|lane| lane.has(probe)).count() as u32;
+        let probe = |probe: &'static Probe| {
+            let lanes = lab.with(probe).count() as u32;
             let window = Duration::from_millis(probe.window.millis);
             (window + pause(window) + AROUND) * probe.repeats * lanes
         };
-        self.probes.iter().map(|one| probe(&one)).sum::<Duration>() * self.count
+        self.probes.iter().map(|one| probe(one)).sum::<Duration>() * self.count
     }
 
-    /// A round of one figure, again while it is disturbed; how many windows were measured in vain.
+    /// A round of one figure: each of its turns, again while it is disturbed. How many windows were measured in vain.
     fn figure(
         &self,
         lab: &mut Lab,
@@ -92,61 +87,71 @@ impl Rounds {
         samples: &mut Vec<Sample>,
     ) -> Result<usize> {
         let mut vain = 0;
-        for attempt in 1..=TRIES {
-            let before = lab.gate.quiet()?;
-            let mut windows = windows(lab, probe, round)?;
-            let worst = windows.iter().map(|sample| sample.noise.worst()).fold(before.worst(), f64::max);
-            let lossy = windows.iter().find(|sample| probe.lossy(&sample.figures)).map(|sample| sample.mode);
-            let disturbed = worst > LIMIT || lossy.is_some();
-            let counts = !disturbed || (self.noisy && lossy.is_none());
-            for sample in &mut windows {
-                (sample.disturbed, sample.counts) = (disturbed, counts);
-            }
-            samples.extend(&windows);
-            if counts {
-                return Ok(vain);
-            }
-            vain += windows.len();
-            if attempt == TRIES {
-                let why = lossy.map_or_else(
-                    || format!("others used {:.0} % of the CPUs", worst * 100.0),
-                    |mode| format!("datagrams were lost in mode {mode}"),
-                );
-                bail!(
-                    "{}: no undisturbed round in {TRIES} tries ({why}): end what else runs here, or take the figures as they are with --noisy",
-                    probe.name
-                );
+        for repeat in 0..probe.repeats {
+            let mut tries = 1;
+            while let Some(why) = self.turn(lab, probe, (round, repeat), samples)? {
+                if tries == TRIES {
+                    bail!(
+                        "{}: disturbed in each of {TRIES} tries, {why}: end what else runs here, or take the figures as they are with --noisy",
+                        probe.name
+                    );
+                }
+                tries += 1;
+                vain += lab.with(probe).count();
             }
         }
         Ok(vain)
     }
+
+    /// One window of each mode; says what disturbed them where they do not count.
+    fn turn(
+        &self,
+        lab: &mut Lab,
+        probe: &'static Probe,
+        place: (u32, u32),
+        samples: &mut Vec<Sample>,
+    ) -> Result<Option<String>> {
+        let before = lab.gate.quiet()?;
+        let mut windows = windows(lab, probe, place)?;
+        let noise = windows.iter().fold(before, |worst, sample| worst.max(sample.noise));
+        let lossy = windows.iter().find(|sample| probe.lossy(&sample.figures)).map(|sample| sample.mode);
+        let disturbed = noise.disturbs() || lossy.is_some();
+        let counts = !disturbed || (self.noisy && lossy.is_none());
+        for sample in &mut windows {
+            (sample.disturbed, sample.counts) = (disturbed, counts);
+        }
+        samples.extend(&windows);
+        Ok((!counts).then(|| match lossy {
+            Some(mode) => format!("the last time by datagrams lost in mode {mode}"),
+            None => format!("the last time by {noise}"),
+        }))
+    }
 }
 
-/// One window of each mode after another, as often as the probe asks.
-fn windows(lab: &mut Lab, probe: &'static Probe, round: u32) -> Result<Vec<Sample>> {
+/// One window of each mode after another.
+fn windows(lab: &mut Lab, probe: &'static Probe, place: (u32, u32)) -> Result<Vec<Sample>> {
     let mut samples = Vec::new();
-    let lanes: Vec<usize> = (0..lab.lanes.len()).filter(|lane| lab.lanes[*lane].has(probe)).collect();
-    for repeat in 0..probe.repeats {
-        for step in 0..lanes.len() {
-            interrupt::check()?;
-            let turn = (round * probe.repeats + repeat) as usize;
-            let lane = &mut lab.lanes[lanes[order(turn, step, lanes.len())]];
-            let before = lab.gate.now()?;
-            let figures = lane.window(probe);
-            // A load that Ctrl-C cut short is no failure of the load.
-            interrupt::check()?;
-            let figures = figures?;
-            thread::sleep(pause(Duration::from_millis(probe.window.millis)));
-            samples.push(Sample {
-                probe,
-                mode: lane.name(),
-                place: (round, repeat),
-                figures,
-                noise: lab.gate.since(&before)?,
-                disturbed: false,
-                counts: true,
-            });
-        }
+    let (round, repeat) = place;
+    let lanes: Vec<usize> = lab.with(probe).collect();
+    for step in 0..lanes.len() {
+        interrupt::check()?;
+        let turn = (round * probe.repeats + repeat) as usize;
+        let lane = &mut lab.lanes[lanes[order(turn, step, lanes.len())]];
+        let before = lab.gate.now()?;
+        let figures = lane.window(probe);
+        // A load that Ctrl-C cut short is no failure of the load.
+        interrupt::check()?;
+        let figures = figures?;
+        thread::sleep(pause(Duration::from_millis(probe.window.millis)));
+        samples.push(Sample {
+            probe,
+            mode: lane.name(),
+            place,
+            figures,
+            noise: lab.gate.since(&before)?,
+            disturbed: false,
+            counts: true,
+        });
     }
     Ok(samples)
 }
