@@ -3,6 +3,7 @@
 //! Nothing here decides anything about the overlay; it reads what is, makes and removes veth pairs, and says
 //! when something changed.
 
+pub mod headroom;
 pub mod links;
 pub mod routes;
 pub mod socket;

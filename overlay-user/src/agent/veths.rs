@@ -1,7 +1,7 @@
 //! What the agent looks after besides the tables: the host's ends of veths, and the neighbours of the underlay.
 
 use super::core::Agent;
-use crate::netlink::socket::RtnlError;
+use crate::netlink::{headroom::BRIDGE, socket::RtnlError};
 
 impl Agent {
     /// Looks at the host's ends of all veths and at the managed neighbours; repairs what another altered.
@@ -38,6 +38,18 @@ impl Agent {
             for what in altered.into_iter().filter(|_| !former) {
                 self.reconciler.findings.repaired("veth", format!("{}: {what}", link.name));
             }
+            match self.host.give_headroom(link).await {
+                Ok(altered) => {
+                    for what in altered.into_iter().filter(|_| !former) {
+                        self.reconciler.findings.repaired("veth", format!("{}: {what}", link.name));
+                    }
+                }
+                // Its making has told why.
+                Err(error) => tracing::debug!(device = link.name, %error, "no headroom"),
+            }
+        }
+        if self.host.keep_bridge_down().await.is_ok_and(|was_up| was_up) {
+            self.reconciler.findings.repaired("veth", format!("{BRIDGE}: up"));
         }
         let ours = |ifindex| bound.iter().any(|(_, bound)| *bound == ifindex);
         for (ifindex, ip) in self.host.remove_addresses(ours).await.map_err(|error| error.to_string())? {

@@ -36,6 +36,8 @@ pub struct Link {
     pub operational: bool,
     /// The index of its peer, where it is one end of a veth pair.
     pub peer: Option<Ifindex>,
+    /// The bridge, or other device, that it is a port of (`IFLA_MASTER`).
+    pub controller: Option<Ifindex>,
     /// The UDP port that it holds, where it is a vxlan device.
     pub vxlan_port: Option<u16>,
 }
@@ -171,6 +173,7 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
         arp: has_arp(flags),
         operational: false,
         peer: None,
+        controller: None,
         vxlan_port: None,
     };
     let mut lower = None;
@@ -188,6 +191,8 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
             link.operational = link.up && matches!(state, State::Up | State::Unknown);
         } else if let LinkAttribute::Link(index) = attribute {
             lower = Some(Ifindex(index));
+        } else if let LinkAttribute::Controller(index) = attribute {
+            link.controller = Some(Ifindex(index));
         } else if let LinkAttribute::LinkInfo(infos) = attribute {
             veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
             link.vxlan_port = vxlan_port(&infos);

@@ -101,6 +101,10 @@ pub async fn create(host: &Host, fds: &NamespaceFds, spec: &VethSpec) -> Result<
     }
     let made = link_by_name(&host.rtnl, &spec.host_name).await.map_err(failed(doing))?;
     let made = made.ok_or_else(|| VethError::Gone(spec.host_name.clone()))?;
+    // Frames go without it too, only slower.
+    if let Err(error) = host.give_headroom(&made).await {
+        tracing::warn!(device = spec.host_name, %error, "no headroom: datagrams of this container cost more");
+    }
     let result = set_up(host, &container, spec, &made).await;
     if result.is_err()
         && let Err(error) = host.delete_veth(made.ifindex).await

@@ -111,7 +111,7 @@ impl Rounds {
         place: (u32, u32),
         samples: &mut Vec<Sample>,
     ) -> Result<Option<String>> {
-        let before = lab.gate.quiet()?;
+        let before = if self.noisy { Noise::default() } else { lab.gate.quiet()? };
         let mut windows = windows(lab, probe, place)?;
         let noise = windows.iter().fold(before, |worst, sample| worst.max(sample.noise));
         let lossy = windows.iter().find(|sample| probe.lossy(&sample.figures)).map(|sample| sample.mode);
