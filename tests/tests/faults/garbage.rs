@@ -160,7 +160,7 @@ fn a_smaller_map_in_the_place_of_ours_disturbs_nothing() {
     let _refused =
         assert_survives("smallmap", "a map with fewer entries as maps/FDB", "maps/FDB", |_, place| {
             let map =
-                ["type", "hash", "key", "12", "value", "12", "entries", "64", "name", "FDB", "flags", "1"];
+                ["type", "hash", "key", "12", "value", "8", "entries", "64", "name", "FDB", "flags", "1"];
             run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map)).expect("made");
         });
 }
@@ -169,7 +169,7 @@ fn a_smaller_map_in_the_place_of_ours_disturbs_nothing() {
 fn a_map_with_room_for_more_is_refused_and_disturbs_nothing() {
     let refused =
         assert_survives("largemap", "a map with more entries as maps/FDB", "maps/FDB", |_, place| {
-            let map = ["type", "hash", "key", "12", "value", "12", "entries", "2097152", "name", "FDB"];
+            let map = ["type", "hash", "key", "12", "value", "8", "entries", "2097152", "name", "FDB"];
             run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map).args(["flags", "1"]))
                 .expect("made");
         });
