@@ -1,11 +1,16 @@
 //! Keys and values of every map. See the crate's documentation for the rules they obey.
 
+mod fdb;
+
 use core::net::IpAddr;
 
+pub use self::fdb::{Fdb, FdbKey, MAX_SLICE, MAX_SLOTS, Slice};
 use crate::{Ip16, MacAddr, Vni};
 
 /// Endpoints of all networks that the tables hold at most.
 pub const MAX_ENDPOINTS: u32 = 1 << 20;
+/// Memberships of VTEPs in networks, and VTEPS, at most.
+pub const MAX_MEMBERS: u32 = 1 << 18;
 /// Networks at most.
 pub const MAX_NETS: u32 = 1 << 16;
 /// Nodes at most; the size of `VTEPS`.
@@ -116,7 +121,10 @@ map_type! {
         pub macs: [MacAddr; PORT_MACS],
         /// Addresses it may send from; unused places are `Prefix::EMPTY`.
         prefixes: [Prefix; PORT_PREFIXES],
-    } size 320, align 8
+        /// The slice of its network.
+        pub slice: Slice,
+        pad: [u8; 4],
+    } size 336, align 8
 }
 
 impl Port {
@@ -125,13 +133,15 @@ impl Port {
     /// The container may send what a DHCP server sends.
     pub const ALLOW_DHCP_SERVER: u32 = 2;
 
-    /// A port in a network; what exceeds `PORT_MACS` and `PORT_PREFIXES` is refused with `None`.
+    /// A port in a network without a slice; what exceeds `PORT_MACS` and `PORT_PREFIXES` is refused with `None`.
     pub fn new(vni: Vni, macs: &[MacAddr], prefixes: &[Prefix], flags: u32) -> Option<Self> {
         let mut port = Self {
             vni: vni.get(),
             flags,
             macs: [MacAddr::ZERO; PORT_MACS],
             prefixes: [Prefix::EMPTY; PORT_PREFIXES],
+            slice: Slice::NONE,
+            pad: [0; 4],
         };
         port.macs.get_mut(..macs.len())?.copy_from_slice(macs);
         port.prefixes.get_mut(..prefixes.len())?.copy_from_slice(prefixes);
@@ -172,68 +182,6 @@ impl Port {
             self.macs.into_iter().filter(|mac| *mac != MacAddr::ZERO),
             self.prefixes.into_iter().filter(|prefix| *prefix != Prefix::EMPTY),
         )
-    }
-}
-
-map_type! {
-    /// The key of `FDB`.
-    pub struct FdbKey {
-        /// Destination MAC address.
-        pub mac: MacAddr,
-        pad: [u8; 2],
-        /// VNI in host order.
-        pub vni: u32,
-    } size 12, align 4
-}
-
-impl FdbKey {
-    /// The key of an endpoint's MAC address in a network.
-    #[inline(always)]
-    pub const fn new(vni: u32, mac: MacAddr) -> Self {
-        Self { mac, pad: [0; 2], vni }
-    }
-}
-
-map_type! {
-    /// The value of `FDB`: where an endpoint is.
-    pub struct Fdb {
-        /// Interface index of its port's host side for a local endpoint, host order; else 0.
-        pub ifindex: u32,
-        /// Place of its VTEP in `VTEPS` for a remote endpoint, host order; else 0.
-        pub vtep: u32,
-        /// One of `Fdb::UNDERLAY`, `PEER`, `EGRESS`, `WIREGUARD`.
-        pub delivery: u8,
-        /// Bits of `Fdb::ENCRYPTED`.
-        pub flags: u8,
-        pad: [u8; 2],
-    } size 12, align 4
-}
-
-impl Fdb {
-    /// Delivery: to the VTEP, through the underlay.
-    pub const UNDERLAY: u8 = 0;
-    /// Delivery: into the peer's namespace (`bpf_redirect_peer`).
-    pub const PEER: u8 = 1;
-    /// Delivery: out of the host side of the port (`bpf_redirect`).
-    pub const EGRESS: u8 = 2;
-    /// Delivery: to a WireGuard device, which has no Ethernet header.
-    pub const WIREGUARD: u8 = 3;
-    /// Flag: the network's frames cross the underlay encrypted or not at all.
-    pub const ENCRYPTED: u8 = 1;
-    /// Flag: the endpoint has the IPv4 address that its MAC address is derived from (`MacAddr::from_ipv4`). That
-    /// address then has no entry in `NEIGH`.
-    pub const HAS_IPV4: u8 = 2;
-    /// Flag: the endpoint has the link-local address of its MAC address, which then has no entry in `NEIGH`.
-    pub const HAS_LINK_LOCAL: u8 = 4;
-
-    /// An endpoint on this node, reached through its port.
-    pub const fn local(ifindex: u32) -> Self {
-        Self { ifindex, vtep: 0, delivery: Self::PEER, flags: 0, pad: [0; 2] }
-    }
-
-    /// An endpoint behind the VTEP at this place of `VTEPS`.
-    pub const fn remote(vtep: u32, flags: u8) -> Self {
-        Self { ifindex: 0, vtep, delivery: Self::UNDERLAY, flags, pad: [0; 2] }
     }
 }
 
@@ -299,7 +247,9 @@ map_type! {
     pub struct Member {
         /// Bits of `Member::ENCRYPTED`.
         pub flags: u32,
-    } size 4, align 4
+        /// The slice of the network.
+        pub slice: Slice,
+    } size 16, align 4
 }
 
 impl Member {
@@ -312,12 +262,24 @@ map_type! {
     pub struct Net {
         /// Bits of `Net::ENCRYPTED`.
         pub flags: u32,
-    } size 4, align 4
+        /// First address of the network's first IPv4 subnet, as a number in host order.
+        pub subnet: u32,
+        /// Length of its prefix; 0, which no subnet has, for none.
+        pub prefix_len: u8,
+        pad: [u8; 3],
+        /// The slice that the network was given when it was first set, whatever its subnet has become.
+        pub slice: Slice,
+    } size 24, align 4
 }
 
 impl Net {
     /// Flag: the network's frames cross the underlay encrypted or not at all.
     pub const ENCRYPTED: u32 = 1;
+
+    /// A network without a subnet and without a slice.
+    pub const fn new(flags: u32) -> Self {
+        Self { flags, subnet: 0, prefix_len: 0, pad: [0; 3], slice: Slice::NONE }
+    }
 }
 
 map_type! {

@@ -11,7 +11,9 @@ use overlay_common::{
 use crate::{
     Drop, Verdict, encap, helpers, inner,
     inner::{Flow, Ip},
-    maps, neigh,
+    maps,
+    maps::Network,
+    neigh,
     neigh::Next,
     packet::{ETH, Family, Packet},
 };
@@ -98,11 +100,11 @@ fn forward(pkt: Packet<'_>, port: &Port, eth: Eth, flow: Flow) -> Result<Verdict
     if eth.dst.is_multicast() {
         return Err(DropReason::Bum);
     }
-    let fdb = maps::fdb(port.vni(), eth.dst)?;
-    match fdb.delivery {
-        Fdb::UNDERLAY if fdb.flags & Fdb::ENCRYPTED != 0 => Err(DropReason::NotEncrypted),
-        Fdb::UNDERLAY => encap::send(pkt, port.vni(), fdb.vtep, eth, &flow),
-        Fdb::PEER | Fdb::EGRESS if fdb.ifindex == pkt.ifindex() => Err(DropReason::Hairpin),
+    let fdb = maps::fdb(Network::of(port), eth.dst)?;
+    match fdb.delivery() {
+        Fdb::UNDERLAY if fdb.flags() & Fdb::ENCRYPTED != 0 => Err(DropReason::NotEncrypted),
+        Fdb::UNDERLAY => encap::send(pkt, port.vni(), fdb.to(), eth, &flow),
+        Fdb::PEER | Fdb::EGRESS if fdb.to() == pkt.ifindex() => Err(DropReason::Hairpin),
         Fdb::PEER | Fdb::EGRESS => {
             let verdict = deliver(pkt, fdb, flow.family)?;
             maps::count(Counter::ToLocal);
@@ -114,10 +116,10 @@ fn forward(pkt: Packet<'_>, port: &Port, eth: Eth, flow: Flow) -> Result<Verdict
 
 /// Gives a frame to the container behind a local port.
 #[inline(always)]
-pub(crate) fn deliver(pkt: Packet<'_>, fdb: &Fdb, family: Family) -> Result<Verdict, DropReason> {
-    match (fdb.delivery, family) {
-        (Fdb::PEER, Family::V4 | Family::V6) => helpers::redirect_peer(pkt, fdb.ifindex),
+pub(crate) fn deliver(pkt: Packet<'_>, fdb: Fdb, family: Family) -> Result<Verdict, DropReason> {
+    match (fdb.delivery(), family) {
+        (Fdb::PEER, Family::V4 | Family::V6) => helpers::redirect_peer(pkt, fdb.to()),
         // Through the device, so that the kernel reads the frame's type again (`eth_type_trans`).
-        _ => helpers::redirect(pkt, fdb.ifindex),
+        _ => helpers::redirect(pkt, fdb.to()),
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     Drop, Verdict, decap,
     from_container::deliver,
     helpers, maps,
+    maps::Network,
     neigh_remote::{self, Sender},
     packet::{ETH, Family, Packet},
 };
@@ -121,19 +122,20 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
         ethertype::IPV6 => Family::V6,
         _ => Family::Other,
     };
-    let sender = Sender { vni: outer.vni, vtep: outer.src, mac: eth.src };
+    let network = Network { vni: outer.vni, slice: &member.slice };
+    let sender = Sender { network, vtep: outer.src, mac: eth.src };
     if eth.dst.is_multicast() {
         let pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
         let (pkt, asked) = neigh_remote::check(pkt, sender, &eth)?;
         // What asks nothing is for nobody: an announcement tells what the tables have.
         let fdb = sender.port_of(asked.ok_or(DropReason::Bum)?)?;
         // Through the device, so that the container's stack knows it as sent to a group (`eth_type_trans`).
-        let verdict = helpers::redirect(pkt, fdb.ifindex)?;
+        let verdict = helpers::redirect(pkt, fdb.to())?;
         maps::count(Counter::FromUnderlay);
         return Ok(verdict);
     }
-    let fdb = maps::fdb(outer.vni, eth.dst)?;
-    match fdb.delivery {
+    let fdb = maps::fdb(network, eth.dst)?;
+    match fdb.delivery() {
         Fdb::PEER | Fdb::EGRESS => {
             let mut pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
             if about_neighbours {

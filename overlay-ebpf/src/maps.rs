@@ -7,14 +7,16 @@ use aya_ebpf::{
 use overlay_common::{
     Counter, DropReason, Ip16, MacAddr,
     map::{
-        DropKey, Fdb, FdbKey, MAX_ENDPOINTS, MAX_NETS, MAX_PORTS, MAX_VTEPS, Member, MemberKey, Neigh,
-        NeighKey, Net, NodeConfig, Port,
+        DropKey, Fdb, FdbKey, MAX_ENDPOINTS, MAX_MEMBERS, MAX_NETS, MAX_PORTS, MAX_SLOTS, MAX_VTEPS, Member,
+        MemberKey, Neigh, NeighKey, Net, NodeConfig, Port, Slice,
     },
     vxlan::Vtep,
 };
 
 /// `BPF_F_NO_PREALLOC`: memory for the entries there are, and no entry reused while a program reads it.
 const NO_PREALLOC: u32 = 1;
+/// `BPF_F_MMAPABLE`: the agent writes a slot by storing a word.
+const MMAPABLE: u32 = 1 << 10;
 /// `BPF_NOEXIST`.
 const NOEXIST: u64 = 1;
 /// Counters of drops: a few reasons a network.
@@ -27,11 +29,13 @@ static PORTS: HashMap<u32, Port> = HashMap::with_max_entries(MAX_PORTS, NO_PREAL
 #[map]
 static FDB: HashMap<FdbKey, Fdb> = HashMap::with_max_entries(MAX_ENDPOINTS, NO_PREALLOC);
 #[map]
-static NEIGH: HashMap<NeighKey, Neigh> = HashMap::with_max_entries(2 * MAX_ENDPOINTS, NO_PREALLOC);
+static FDB_V4: Array<Fdb> = Array::with_max_entries(MAX_SLOTS, MMAPABLE);
+#[map]
+static NEIGH: HashMap<NeighKey, Neigh> = HashMap::with_max_entries(MAX_ENDPOINTS, NO_PREALLOC);
 #[map]
 static VTEPS: Array<Vtep> = Array::with_max_entries(MAX_VTEPS, 0);
 #[map]
-static MEMBERS: HashMap<MemberKey, Member> = HashMap::with_max_entries(MAX_ENDPOINTS, NO_PREALLOC);
+static MEMBERS: HashMap<MemberKey, Member> = HashMap::with_max_entries(MAX_MEMBERS, NO_PREALLOC);
 #[map]
 static NETS: HashMap<u32, Net> = HashMap::with_max_entries(MAX_NETS, NO_PREALLOC);
 #[map]
@@ -53,11 +57,43 @@ pub(crate) fn port(ifindex: u32) -> Result<&'static Port, DropReason> {
     unsafe { PORTS.get(ifindex) }.ok_or(DropReason::NoPort)
 }
 
+/// A network as look-ups need it: whoever has the port or the member has both, without another look-up.
+#[derive(Clone, Copy)]
+pub(crate) struct Network<'a> {
+    /// VNI in host order.
+    pub(crate) vni: u32,
+    /// Its part of `FDB_V4`.
+    pub(crate) slice: &'a Slice,
+}
+
+impl<'a> Network<'a> {
+    /// That of a port.
+    #[inline(always)]
+    pub(crate) const fn of(port: &'a Port) -> Self {
+        Self { vni: port.vni(), slice: &port.slice }
+    }
+}
+
 /// Where the endpoint with this MAC address is.
 #[inline(always)]
-pub(crate) fn fdb(vni: u32, mac: MacAddr) -> Result<&'static Fdb, DropReason> {
+pub(crate) fn fdb(network: Network<'_>, mac: MacAddr) -> Result<Fdb, DropReason> {
+    if let Some(slot) = network.slice.slot(mac)
+        && let Some(fdb) = slot_of(slot)
+    {
+        return Ok(fdb);
+    }
     // SAFETY: as in `port`.
-    unsafe { FDB.get(FdbKey::new(vni, mac)) }.ok_or(DropReason::UnknownMac)
+    let found = unsafe { FDB.get(FdbKey::new(network.vni, mac)) };
+    found.and_then(|fdb| Fdb::from_word(fdb.word())).ok_or(DropReason::UnknownMac)
+}
+
+/// What a slot of `FDB_V4` says; none where it is empty.
+#[inline(always)]
+fn slot_of(slot: u32) -> Option<Fdb> {
+    let place: *const u64 = FDB_V4.get_ptr(slot)?.cast();
+    // SAFETY: it points to a slot, aligned and never freed. Volatile: the agent overwrites it meanwhile, and one load
+    // of the word has it whole, either as it was or as it is.
+    Fdb::from_word(unsafe { place.read_volatile() })
 }
 
 /// A MAC address that was found.
@@ -71,18 +107,18 @@ pub(crate) struct Found(pub(crate) MacAddr);
 ///
 /// Most addresses tell it themselves: then the FDB says whether its endpoint has them, and `NEIGH` need not.
 #[inline(always)]
-pub(crate) fn neigh(vni: u32, ip: Ip16) -> Result<Found, DropReason> {
+pub(crate) fn neigh(network: Network<'_>, ip: Ip16) -> Result<Found, DropReason> {
     let told = match MacAddr::of_ipv4(ip) {
         Some(mac) => Some((mac, Fdb::HAS_IPV4)),
         None => MacAddr::of_link_local(ip).map(|mac| (mac, Fdb::HAS_LINK_LOCAL)),
     };
     if let Some((mac, flag)) = told
-        && fdb(vni, mac).is_ok_and(|fdb| fdb.flags & flag != 0)
+        && fdb(network, mac).is_ok_and(|fdb| fdb.flags() & flag != 0)
     {
         return Ok(Found(mac));
     }
     // SAFETY: as in `port`.
-    let neigh = unsafe { NEIGH.get(NeighKey::new(vni, ip)) };
+    let neigh = unsafe { NEIGH.get(NeighKey::new(network.vni, ip)) };
     neigh.map(|neigh| Found(neigh.mac)).ok_or(DropReason::UnknownNeigh)
 }
 

@@ -14,6 +14,7 @@ use crate::{
     Verdict, helpers,
     inner::{Flow, Ip},
     maps,
+    maps::Network,
     packet::{ETH, Packet},
 };
 
@@ -126,6 +127,6 @@ fn answered<'a>(pkt: Packet<'_>, counter: Counter) -> Result<Next<'a>, DropReaso
 /// Who has an address; nobody but the port itself answers for the port's own.
 #[inline(always)]
 fn lookup(port: &Port, ip: Ip16) -> Result<MacAddr, DropReason> {
-    let mac = maps::neigh(port.vni(), ip)?.0;
+    let mac = maps::neigh(Network::of(port), ip)?.0;
     if port.has_mac(mac) { Err(DropReason::OwnNeigh) } else { Ok(mac) }
 }

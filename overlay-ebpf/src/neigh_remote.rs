@@ -13,28 +13,29 @@ use overlay_common::{
 };
 
 use crate::{
-    inner, maps, neigh,
+    inner, maps,
+    maps::Network,
+    neigh,
     packet::{ETH, Packet},
 };
 
 /// Who sent a frame: a station behind a VTEP.
 #[derive(Clone, Copy)]
-pub(crate) struct Sender {
-    /// Network, in host order.
-    pub(crate) vni: u32,
+pub(crate) struct Sender<'a> {
+    pub(crate) network: Network<'a>,
     /// The VTEP, by the outer header.
     pub(crate) vtep: Ip16,
     /// The station, by the inner one.
     pub(crate) mac: MacAddr,
 }
 
-impl Sender {
+impl Sender<'_> {
     /// Whether its claims need checks; refused where the station is not behind that VTEP at all.
     #[inline(always)]
     fn is_unchecked(&self) -> Result<bool, DropReason> {
-        let fdb = maps::fdb(self.vni, self.mac).map_err(|_| DropReason::SpoofedMac)?;
-        let vtep = maps::vtep(fdb.vtep).map_err(|_| DropReason::SpoofedMac)?;
-        if fdb.delivery != Fdb::UNDERLAY || vtep.addr != self.vtep {
+        let fdb = maps::fdb(self.network, self.mac).map_err(|_| DropReason::SpoofedMac)?;
+        let vtep = maps::vtep(fdb.to()).map_err(|_| DropReason::SpoofedMac)?;
+        if fdb.delivery() != Fdb::UNDERLAY || vtep.addr != self.vtep {
             return Err(DropReason::SpoofedMac);
         }
         Ok(vtep.flags & Vtep::EXTERNAL != 0)
@@ -43,18 +44,18 @@ impl Sender {
     /// Whether an address is the station's.
     #[inline(always)]
     fn has_ip(&self, ip: Ip16) -> bool {
-        maps::neigh(self.vni, ip).is_ok_and(|found| found.0 == self.mac)
+        maps::neigh(self.network, ip).is_ok_and(|found| found.0 == self.mac)
     }
 
     /// The port whose container has the address asked for.
     #[inline(always)]
-    pub(crate) fn port_of(&self, target: Ip16) -> Result<&'static Fdb, DropReason> {
-        let mac = maps::neigh(self.vni, target)?.0;
+    pub(crate) fn port_of(&self, target: Ip16) -> Result<Fdb, DropReason> {
+        let mac = maps::neigh(self.network, target)?.0;
         if mac == self.mac {
             return Err(DropReason::OwnNeigh);
         }
-        let fdb = maps::fdb(self.vni, mac)?;
-        match fdb.delivery {
+        let fdb = maps::fdb(self.network, mac)?;
+        match fdb.delivery() {
             Fdb::PEER | Fdb::EGRESS => Ok(fdb),
             _ => Err(DropReason::SplitHorizon),
         }
@@ -85,7 +86,7 @@ pub(crate) fn concerns(pkt: &Packet<'_>, offset: usize, eth: &Eth) -> bool {
 #[inline(always)]
 pub(crate) fn check<'a>(
     pkt: Packet<'a>,
-    sender: Sender,
+    sender: Sender<'_>,
     eth: &Eth,
 ) -> Result<(Packet<'a>, Option<Ip16>), DropReason> {
     let checks = || Ok(sender.is_unchecked()? || eth.dst.is_multicast());
@@ -114,7 +115,7 @@ pub(crate) fn check<'a>(
 
 /// The address that ARP asks for, once what it claims of its sender holds.
 #[inline(always)]
-fn arp(pkt: Packet<'_>, sender: Sender) -> Result<(Packet<'_>, Option<Ip16>), DropReason> {
+fn arp<'a>(pkt: Packet<'a>, sender: Sender<'_>) -> Result<(Packet<'a>, Option<Ip16>), DropReason> {
     let pkt = pkt.pull(ETH + arp::LEN)?;
     let arp = Arp::parse(pkt.at::<ArpHdr>(ETH)?)?;
     let probe = arp.sender_ip == [0; 4];
@@ -128,7 +129,7 @@ fn arp(pkt: Packet<'_>, sender: Sender) -> Result<(Packet<'_>, Option<Ip16>), Dr
 #[inline(always)]
 fn solicitation<'a>(
     pkt: Packet<'a>,
-    sender: Sender,
+    sender: Sender<'_>,
     ip: &inner::Ip,
 ) -> Result<(Packet<'a>, Option<Ip16>), DropReason> {
     // A mapped address in an IPv6 header would pass for the IPv4 address that it maps.

@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
 };
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use overlay_common::{MacAddr, Vni};
 
 use crate::event::NextHop;
@@ -56,10 +56,12 @@ pub struct NodeEntry {
 }
 
 /// A network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Net {
     /// Whether its frames may cross the underlay only encrypted.
     pub encrypted: bool,
+    /// Its first IPv4 subnet: most MAC addresses of the network are derived from addresses of it.
+    pub subnet: Option<Ipv4Net>,
 }
 
 /// The VTEP of another node.

@@ -71,10 +71,10 @@ mod tests {
     fn what_was_done_to_an_entry_is_told() {
         let vni = |number| Vni::new(number).expect("a VNI");
         let mut installed = Tables::default();
-        installed.nets.insert(vni(1), Net { encrypted: false });
-        installed.nets.insert(vni(2), Net { encrypted: false });
+        installed.nets.insert(vni(1), Net::default());
+        installed.nets.insert(vni(2), Net::default());
         let mut found = Tables::default();
-        found.nets.insert(vni(2), Net { encrypted: true });
+        found.nets.insert(vni(2), Net { encrypted: true, subnet: None });
         found.neigh.insert((vni(3), "10.1.0.1".parse().expect("an address")), MacAddr::BROADCAST);
         let mut findings = Findings::default();
         findings.ran(100);

@@ -99,7 +99,7 @@ mod tests {
     use crate::{datapath::fake::Fake, tables::Net};
 
     fn desired() -> Tables {
-        let nets = [1, 2, 3].map(|vni| (Vni::new(vni).expect("a VNI"), Net { encrypted: false }));
+        let nets = [1, 2, 3].map(|vni| (Vni::new(vni).expect("a VNI"), Net::default()));
         Tables { nets: nets.into(), ..Tables::default() }
     }
 
@@ -126,7 +126,11 @@ mod tests {
         reconciler.audit(Some(&desired())).expect("audited");
         assert_eq!(counts(&reconciler), (1, 0));
         reconciler.datapath.tables.nets.pop_first();
-        reconciler.datapath.tables.nets.insert(Vni::new(9).expect("a VNI"), Net { encrypted: true });
+        reconciler
+            .datapath
+            .tables
+            .nets
+            .insert(Vni::new(9).expect("a VNI"), Net { encrypted: true, subnet: None });
         reconciler.audit(Some(&desired())).expect("audited");
         assert_eq!(counts(&reconciler), (2, 2));
         assert_eq!(reconciler.datapath.tables, desired());

@@ -14,8 +14,12 @@ mod layouts;
 mod load;
 mod maps;
 mod meta;
+mod nets;
 mod pins;
 mod read;
+mod slices;
+mod slots;
+mod stations;
 mod tcx;
 
 use overlay_common::ABI_VERSION;

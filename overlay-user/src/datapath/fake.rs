@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn it_fails_the_step_it_was_told_to_and_recovers() {
-        let nets = [1, 2, 3].map(|n| (Vni::new(n).expect("a VNI"), Net { encrypted: false }));
+        let nets = [1, 2, 3].map(|n| (Vni::new(n).expect("a VNI"), Net::default()));
         let desired = Tables { nets: nets.into(), ..Tables::default() };
         let mut fake = Fake::new();
         fake.fail_after(1);

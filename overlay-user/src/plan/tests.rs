@@ -58,7 +58,7 @@ fn tables() -> impl Strategy<Value = Tables> {
     });
     let nets = collection::btree_map(
         (1..4_u32).prop_map(vni),
-        any::<bool>().prop_map(|encrypted| Net { encrypted }),
+        any::<bool>().prop_map(|encrypted| Net { encrypted, subnet: None }),
         0..3,
     );
     let vteps = collection::btree_map(
@@ -192,7 +192,7 @@ proptest! {
 #[test]
 fn a_move_is_one_step() {
     let at = |number| Tables {
-        nets: [(vni(1), Net { encrypted: false })].into(),
+        nets: [(vni(1), Net::default())].into(),
         vteps: [1, 2].map(|n| (vtep(n), Vtep { next_hop: None, external: false })).into(),
         fdb: [((vni(1), mac(1)), place(number, false))].into(),
         ..Tables::default()

@@ -49,7 +49,7 @@ impl State {
         let vteps = self.remote_nodes(cluster, underlay.vtep);
         Tables {
             node: Some(node),
-            nets: nets.map(|network| (network.vni, Net { encrypted: network.encrypted })).collect(),
+            nets: nets.map(|network| (network.vni, net(network))).collect(),
             vteps: vteps
                 .map(|node| {
                     let next_hop = underlay.next_hops.get(&node.vtep).cloned();
@@ -62,6 +62,14 @@ impl State {
             ..Tables::default()
         }
     }
+}
+
+fn net(network: &Network) -> Net {
+    let subnet = network.subnets.iter().find_map(|subnet| match subnet {
+        IpNet::V4(subnet) => Some(subnet.trunc()),
+        IpNet::V6(_) => None,
+    });
+    Net { encrypted: network.encrypted, subnet }
 }
 
 impl Tables {

@@ -2,7 +2,7 @@
 
 use std::{net::UdpSocket, thread, time::Duration};
 
-use overlay_common::{MacAddr, map::FdbKey};
+use overlay_common::{MacAddr, map::Fdb};
 use overlay_tests::{Flow, Load, Losses};
 
 use crate::{
@@ -35,12 +35,13 @@ fn every_lost_packet_is_counted() {
     // With no agent there is nobody to repair it first.
     lab.hosts[0].kill_agent().expect("killed");
     let mut pins = Pins::open(&lab.hosts[0]);
-    let key = FdbKey::new(BLUE_VNI, MacAddr::new(mac(2)));
-    let entry = pins.fdb.get(&key, 0).expect("an entry");
+    let slot = pins.slot(BLUE_VNI, MacAddr::new(mac(2)));
+    let entry = pins.slots.get(&slot, 0).expect("an entry");
+    assert_ne!(entry, Fdb::NONE);
     thread::sleep(Duration::from_millis(200));
-    pins.fdb.remove(&key).expect("removed");
+    pins.slots.set(slot, Fdb::NONE, 0).expect("emptied");
     thread::sleep(GAP);
-    pins.fdb.insert(key, entry, 0).expect("put back");
+    pins.slots.set(slot, entry, 0).expect("put back");
     thread::sleep(Duration::from_millis(500));
     let report = load.stop().expect("counted");
     lab.hosts[0].start_agent().expect("started");

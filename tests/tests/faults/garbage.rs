@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use aya::maps::{Array, Map, MapData};
+use overlay_common::{ABI_VERSION, meta::Meta};
 use overlay_tests::{Host, Lab, Load, Report, output_within, run};
 
 use crate::{
@@ -160,7 +162,7 @@ fn a_smaller_map_in_the_place_of_ours_disturbs_nothing() {
     let _refused =
         assert_survives("smallmap", "a map with fewer entries as maps/FDB", "maps/FDB", |_, place| {
             let map =
-                ["type", "hash", "key", "12", "value", "12", "entries", "64", "name", "FDB", "flags", "1"];
+                ["type", "hash", "key", "12", "value", "8", "entries", "64", "name", "FDB", "flags", "1"];
             run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map)).expect("made");
         });
 }
@@ -169,11 +171,37 @@ fn a_smaller_map_in_the_place_of_ours_disturbs_nothing() {
 fn a_map_with_room_for_more_is_refused_and_disturbs_nothing() {
     let refused =
         assert_survives("largemap", "a map with more entries as maps/FDB", "maps/FDB", |_, place| {
-            let map = ["type", "hash", "key", "12", "value", "12", "entries", "2097152", "name", "FDB"];
+            let map = ["type", "hash", "key", "12", "value", "8", "entries", "2097152", "name", "FDB"];
             run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map).args(["flags", "1"]))
                 .expect("made");
         });
     assert!(refused, "what a later version has room for must not be cut");
+}
+
+#[test]
+fn a_map_of_an_earlier_version_with_room_for_more_is_replaced() {
+    let (mut lab, load, _) = stopped("formerly");
+    let host = &lab.hosts[0];
+    let place = pin(host, "maps/NEIGH");
+    fs::remove_file(&place).expect("removed");
+    let map =
+        ["type", "hash", "key", "24", "value", "8", "entries", "2097152", "name", "NEIGH", "flags", "1"];
+    run(Command::new("bpftool").args(["map", "create"]).arg(place).args(map)).expect("made");
+    let mut meta = meta(host);
+    let noted = meta.get(&0, 0).expect("an entry");
+    meta.set(0, Meta { abi: ABI_VERSION - 1, ..noted }, 0).expect("set");
+    let starts = [start(&mut lab, &[])];
+    let report = told("a larger map of an earlier ABI as maps/NEIGH", &starts, load);
+    report.assert_clean();
+    assert!(matches!(starts, [Start::Runs]), "{starts:?}");
+    assert_healthy(&lab);
+    assert_connected(container(&lab, "a"), container(&lab, "b"));
+}
+
+/// What the agent noted of its maps and programs.
+fn meta(host: &Host) -> Array<MapData, Meta> {
+    let map = MapData::from_pin(pin(host, "maps/META")).expect("pinned");
+    Array::try_from(Map::Array(map)).expect("an array")
 }
 
 #[test]

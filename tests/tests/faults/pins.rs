@@ -1,22 +1,31 @@
 //! The pinned maps of a host, opened behind the agent's back.
 
-use std::{collections::BTreeMap, fmt::Debug, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    path::Path,
+};
 
 use aya::{
     Pod,
     maps::{Array, HashMap, Map, MapData},
 };
 use overlay_common::{
-    map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port},
+    MacAddr,
+    map::{Fdb, FdbKey, MAX_SLOTS, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port, Slice},
     vxlan::Vtep,
 };
 use overlay_tests::Host;
+
+/// Slots that are looked at of each slice, and at the end of the array: a look at one is a system call.
+const SEEN: u32 = 2048;
 
 /// Every table of a host.
 pub(crate) struct Pins {
     pub(crate) config: Array<MapData, NodeConfig>,
     pub(crate) ports: HashMap<MapData, u32, Port>,
     pub(crate) fdb: HashMap<MapData, FdbKey, Fdb>,
+    pub(crate) slots: Array<MapData, Fdb>,
     pub(crate) neigh: HashMap<MapData, NeighKey, Neigh>,
     pub(crate) vteps: Array<MapData, Vtep>,
     pub(crate) members: HashMap<MapData, MemberKey, Member>,
@@ -34,11 +43,29 @@ impl Pins {
             config: Array::try_from(Map::Array(data(&dir, "CONFIG"))).expect("an array"),
             ports: HashMap::try_from(Map::HashMap(data(&dir, "PORTS"))).expect("a hash"),
             fdb: HashMap::try_from(Map::HashMap(data(&dir, "FDB"))).expect("a hash"),
+            slots: Array::try_from(Map::Array(data(&dir, "FDB_V4"))).expect("an array"),
             neigh: HashMap::try_from(Map::HashMap(data(&dir, "NEIGH"))).expect("a hash"),
             vteps: Array::try_from(Map::Array(data(&dir, "VTEPS"))).expect("an array"),
             members: HashMap::try_from(Map::HashMap(data(&dir, "MEMBERS"))).expect("a hash"),
             nets: HashMap::try_from(Map::HashMap(data(&dir, "NETS"))).expect("a hash"),
         }
+    }
+
+    /// The slots in use: those of the networks' slices, and of the rest some.
+    pub(crate) fn used(&self) -> Vec<u32> {
+        let mut slots: BTreeSet<u32> = (MAX_SLOTS - SEEN..MAX_SLOTS).collect();
+        for vni in keys(&self.nets) {
+            let Slice { offset, len, .. } = self.nets.get(&vni, 0).expect("an entry").slice;
+            slots.extend(offset..offset + len.min(SEEN));
+        }
+        slots.retain(|slot| self.slots.get(slot, 0).expect("an entry") != Fdb::NONE);
+        slots.into_iter().collect()
+    }
+
+    /// The slot of a MAC address of a network.
+    pub(crate) fn slot(&self, vni: u32, mac: MacAddr) -> u32 {
+        let net = self.nets.get(&vni, 0).expect("a network");
+        net.slice.slot(mac).expect("derived from an address of its subnet")
     }
 
     /// Reads all of them; of `VTEPS` the places in use.
@@ -50,6 +77,10 @@ impl Pins {
             if vtep != Vtep::EMPTY {
                 content.insert(format!("VTEPS {place}"), format!("{vtep:?}"));
             }
+        }
+        for slot in self.used() {
+            let fdb = self.slots.get(&slot, 0).expect("an entry");
+            content.insert(format!("FDB_V4 {slot}"), format!("{fdb:?}"));
         }
         add("PORTS", &self.ports, &mut content);
         add("FDB", &self.fdb, &mut content);

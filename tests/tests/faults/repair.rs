@@ -10,7 +10,7 @@ use std::{
 
 use overlay_common::{
     MacAddr,
-    map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig},
+    map::{Fdb, FdbKey, MAX_SLOTS, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Slice},
     vxlan::Vtep,
 };
 use overlay_tests::{Endpoint, Lab, Random, full, run};
@@ -74,6 +74,7 @@ fn wait_repaired(pins: &Pins, before: &Content, limit: Duration, what: &str) -> 
 #[derive(Clone, Copy, Debug)]
 enum Entry {
     Fdb(FdbKey),
+    Slot(u32),
     Neigh(NeighKey),
     Member(MemberKey),
     Port(u32),
@@ -82,6 +83,7 @@ enum Entry {
 impl Entry {
     fn all(pins: &Pins) -> Vec<Self> {
         let mut all: Vec<Self> = keys(&pins.fdb).into_iter().map(Self::Fdb).collect();
+        all.extend(pins.used().into_iter().map(Self::Slot));
         all.extend(keys(&pins.neigh).into_iter().map(Self::Neigh));
         all.extend(keys(&pins.members).into_iter().map(Self::Member));
         all.extend(keys(&pins.ports).into_iter().map(Self::Port));
@@ -90,7 +92,7 @@ impl Entry {
 
     const fn kind(self) -> &'static str {
         match self {
-            Self::Fdb(_) => "fdb",
+            Self::Fdb(_) | Self::Slot(_) => "fdb",
             Self::Neigh(_) => "neigh",
             // Its entry of VNI 0 is what makes a VTEP known.
             Self::Member(key) if key.vni == 0 => "vteps",
@@ -102,6 +104,7 @@ impl Entry {
     fn delete(self, pins: &mut Pins) {
         match self {
             Self::Fdb(key) => pins.fdb.remove(&key),
+            Self::Slot(slot) => pins.slots.set(slot, Fdb::NONE, 0),
             Self::Neigh(key) => pins.neigh.remove(&key),
             Self::Member(key) => pins.members.remove(&key),
             Self::Port(key) => pins.ports.remove(&key),
@@ -123,7 +126,8 @@ fn map_entries_deleted_at_random_come_back_and_are_counted() {
     let small = all.iter().filter(|entry| matches!(entry, Entry::Member(_) | Entry::Port(_))).copied();
     let (members, others): (Vec<_>, Vec<_>) = small.partition(|entry| entry.kind() == "members");
     let mut chosen = [others, random.choose(members, 5)].concat();
-    let large = all.into_iter().filter(|entry| matches!(entry, Entry::Fdb(_) | Entry::Neigh(_)));
+    let large =
+        all.into_iter().filter(|entry| matches!(entry, Entry::Fdb(_) | Entry::Slot(_) | Entry::Neigh(_)));
     chosen.extend(random.choose(large.collect(), count - chosen.len()));
     for entry in &chosen {
         entry.delete(&mut pins);
@@ -141,7 +145,7 @@ fn map_entries_deleted_at_random_come_back_and_are_counted() {
 /// Alters one entry of a table, as whoever has the pins may.
 type Alteration = (&'static str, &'static str, fn(&mut Pins));
 
-const ALTERATIONS: [Alteration; 9] = [
+const ALTERATIONS: [Alteration; 13] = [
     ("an FDB entry added", "fdb", |pins| {
         let key = FdbKey::new(BLUE_VNI, MacAddr::new([2, 0, 0, 0, 0, 0x66]));
         pins.fdb.insert(key, Fdb::remote(0, 0), 0).expect("set");
@@ -152,8 +156,23 @@ const ALTERATIONS: [Alteration; 9] = [
         pins.ports.insert(0x7fff_0000, value, 0).expect("set");
     }),
     ("an FDB entry altered", "fdb", |pins| {
+        let slot = pins.slot(BLUE_VNI, MacAddr::new([2, 0x42, 10, 1, 0, 2]));
+        pins.slots.set(slot, Fdb::local(1), 0).expect("set");
+    }),
+    ("a slot filled that no endpoint has", "fdb", |pins| {
+        let slot = pins.slot(BLUE_VNI, MacAddr::new([2, 0x42, 10, 1, 0, 99]));
+        pins.slots.set(slot, Fdb::remote(0, 0), 0).expect("set");
+    }),
+    ("a slot filled with what says nothing", "fdb", |pins| {
+        let slot = pins.slot(BLUE_VNI, MacAddr::new([2, 0x42, 10, 1, 0, 98]));
+        pins.slots.set(slot, Fdb::local(1).by(0), 0).expect("set");
+    }),
+    ("a slot filled outside every slice", "fdb", |pins| {
+        pins.slots.set(MAX_SLOTS - 1, Fdb::remote(0, 0), 0).expect("set");
+    }),
+    ("an FDB entry added of a MAC address that has a slot", "fdb", |pins| {
         let key = FdbKey::new(BLUE_VNI, MacAddr::new([2, 0x42, 10, 1, 0, 2]));
-        pins.fdb.insert(key, Fdb::local(1), 0).expect("set");
+        pins.fdb.insert(key, Fdb::remote(0, 0), 0).expect("set");
     }),
     ("a NEIGH entry altered", "neigh", |pins| {
         let key = keys(&pins.neigh)[0];
@@ -162,11 +181,11 @@ const ALTERATIONS: [Alteration; 9] = [
     }),
     ("a MEMBERS entry added", "members", |pins| {
         let key = MemberKey::new(BLUE_VNI, IpAddr::from([10, 88, 0, 66]).into());
-        pins.members.insert(key, Member { flags: 0 }, 0).expect("set");
+        pins.members.insert(key, Member { flags: 0, slice: Slice::NONE }, 0).expect("set");
     }),
     ("a cluster member added", "members", |pins| {
         let key = MemberKey::new(0, IpAddr::from([10, 88, 0, 66]).into());
-        pins.members.insert(key, Member { flags: 0 }, 0).expect("set");
+        pins.members.insert(key, Member { flags: 0, slice: Slice::NONE }, 0).expect("set");
     }),
     ("a VTEPS entry altered", "vteps", |pins| {
         let mut vtep = pins.vteps.get(&0, 0).expect("an entry");
@@ -175,7 +194,9 @@ const ALTERATIONS: [Alteration; 9] = [
     }),
     ("a NETS entry altered", "nets", |pins| {
         // Of a network without endpoints, so that no member's flags follow from it.
-        pins.nets.insert(RED_VNI, Net { flags: Net::ENCRYPTED }, 0).expect("set");
+        let mut net = pins.nets.get(&RED_VNI, 0).expect("an entry");
+        net.flags ^= Net::ENCRYPTED;
+        pins.nets.insert(RED_VNI, net, 0).expect("set");
     }),
     ("CONFIG altered", "config", |pins| {
         let old = pins.config.get(&0, 0).expect("an entry");

@@ -11,14 +11,14 @@ use crate::{
 };
 
 /// What an ARP packet says.
-struct Arp {
+pub(crate) struct Arp {
     oper: u8,
     sender: (MacAddr, Ipv4Addr),
     target: (MacAddr, Ipv4Addr),
 }
 
 impl Arp {
-    fn request(target: &Station) -> Self {
+    pub(crate) fn request(target: &Station) -> Self {
         Self { oper: 1, sender: (OWN.mac, OWN.v4), target: (MacAddr::ZERO, target.v4) }
     }
 
@@ -32,7 +32,7 @@ impl Arp {
     }
 
     /// The frame that asks everybody.
-    fn broadcast(&self) -> Vec<u8> {
+    pub(crate) fn broadcast(&self) -> Vec<u8> {
         eth(MacAddr::BROADCAST, OWN.mac, 0x0806, &self.packet())
     }
 }

@@ -91,6 +91,7 @@ pub(crate) struct Kernel {
     pub(crate) config: Array<MapData, NodeConfig>,
     pub(crate) ports: HashMap<MapData, u32, Port>,
     pub(crate) fdb: HashMap<MapData, FdbKey, Fdb>,
+    pub(crate) slots: Array<MapData, Fdb>,
     pub(crate) neigh: HashMap<MapData, NeighKey, Neigh>,
     pub(crate) vteps: Array<MapData, Vtep>,
     pub(crate) members: HashMap<MapData, MemberKey, Member>,
@@ -103,8 +104,8 @@ pub(crate) struct Kernel {
 pub(crate) fn load(trace: u32) -> Ebpf {
     let mut loader = EbpfLoader::new();
     loader.override_global("TRACE_SAMPLE", &trace, true);
-    // The tables' full size takes 70 MB of buckets, for each of the tests.
-    for name in ["FDB", "NEIGH", "MEMBERS", "NETS", "DROPS", "PORTS"] {
+    // The tables' full size takes tens of MB of buckets and slots, for each of the tests.
+    for name in ["FDB", "FDB_V4", "NEIGH", "MEMBERS", "NETS", "DROPS", "PORTS"] {
         loader.map_max_entries(name, 1024);
     }
     let mut ebpf = loader.load(OBJECT).expect("the object loads: root is needed");
@@ -129,6 +130,7 @@ impl Kernel {
             config: take(&mut ebpf, "CONFIG"),
             ports: take(&mut ebpf, "PORTS"),
             fdb: take(&mut ebpf, "FDB"),
+            slots: take(&mut ebpf, "FDB_V4"),
             neigh: take(&mut ebpf, "NEIGH"),
             vteps: take(&mut ebpf, "VTEPS"),
             members: take(&mut ebpf, "MEMBERS"),

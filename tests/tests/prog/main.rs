@@ -21,6 +21,7 @@ mod reasons;
 mod router;
 mod scene;
 mod size;
+mod slices;
 mod to_underlay;
 mod underlay_deliver;
 mod underlay_member;

@@ -13,7 +13,8 @@ use crate::{
     scene::{NOBODY, OWN, REMOTE},
 };
 
-const MAPS: [&str; 9] = ["CONFIG", "PORTS", "FDB", "NEIGH", "VTEPS", "MEMBERS", "NETS", "COUNTERS", "DROPS"];
+const MAPS: [&str; 10] =
+    ["CONFIG", "PORTS", "FDB", "FDB_V4", "NEIGH", "VTEPS", "MEMBERS", "NETS", "COUNTERS", "DROPS"];
 /// Names in the kernel are cut at 15 characters (`BPF_OBJ_NAME_LEN`).
 const LONGEST_NAME: usize = 15;
 

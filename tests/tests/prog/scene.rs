@@ -10,7 +10,7 @@ use std::{
 
 use overlay_common::{
     Counter, DropReason, MacAddr, Vni,
-    map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port, Prefix},
+    map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port, Prefix, Slice},
     vxlan::{Route, Vtep},
 };
 
@@ -95,15 +95,13 @@ pub(crate) fn port(allowed: &[Prefix], flags: u32) -> Port {
 }
 
 /// An FDB entry of another delivery.
-pub(crate) fn by(delivery: u8, mut fdb: Fdb) -> Fdb {
-    fdb.delivery = delivery;
-    fdb
+pub(crate) fn by(delivery: u8, fdb: Fdb) -> Fdb {
+    fdb.by(delivery)
 }
 
 /// An FDB entry with flags.
-pub(crate) fn has(flags: u8, mut fdb: Fdb) -> Fdb {
-    fdb.flags |= flags;
-    fdb
+pub(crate) fn has(flags: u8, fdb: Fdb) -> Fdb {
+    fdb.with_flags(flags)
 }
 
 fn vni(number: u32) -> Vni {
@@ -136,7 +134,7 @@ impl Kernel {
             self.vteps.set(place, vtep, 0).expect("VTEPS");
         }
         for (number, flags) in [(VNI, 0), (OTHER_VNI, 0), (SECRET_VNI, Net::ENCRYPTED)] {
-            self.nets.insert(number, Net { flags }, 0).expect("NETS");
+            self.nets.insert(number, Net::new(flags), 0).expect("NETS");
         }
         for (number, vtep, flags) in [
             (0, VTEP, 0),
@@ -148,7 +146,7 @@ impl Kernel {
             (OTHER_VNI, UNROUTED_VTEP, 0),
         ] {
             let key = MemberKey::new(number, IpAddr::from(vtep).into());
-            self.members.insert(key, Member { flags }, 0).expect("MEMBERS");
+            self.members.insert(key, Member { flags, slice: Slice::NONE }, 0).expect("MEMBERS");
         }
         let egress = by(Fdb::EGRESS, Fdb::local(78));
         for (station, fdb) in [

@@ -106,7 +106,10 @@ fn what_one_node_sends_the_other_delivers() {
     there.set_fdb(VNI, REMOTE.mac, overlay_common::map::Fdb::local(77));
     let ours =
         overlay_common::map::MemberKey::new(VNI, std::net::IpAddr::from(crate::scene::OUR_VTEP).into());
-    there.members.insert(ours, overlay_common::map::Member { flags: 0 }, 0).expect("MEMBERS");
+    there
+        .members
+        .insert(ours, overlay_common::map::Member { flags: 0, slice: overlay_common::map::Slice::NONE }, 0)
+        .expect("MEMBERS");
     for frame in each_kind(&crate::scene::OWN, &REMOTE) {
         let mut wire = kernel.sends(&frame);
         wire[..6].copy_from_slice(&crate::scene::DEVICE_MAC.octets());

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use overlay_common::{
     DropReason, MacAddr,
-    map::{Fdb, Member, MemberKey},
+    map::{Fdb, Member, MemberKey, Slice},
 };
 
 use crate::{
@@ -132,6 +132,6 @@ fn a_frame_of_an_encrypted_network_is_not_taken_in_clear() {
         kernel.rejects(&vxlan(VTEP, SECRET_VNI, &inner), SECRET_VNI, DropReason::NotEncrypted);
     }
     let key = MemberKey::new(SECRET_VNI, std::net::IpAddr::from(VTEP).into());
-    kernel.members.insert(key, Member { flags: 0 }, 0).expect("MEMBERS");
+    kernel.members.insert(key, Member { flags: 0, slice: Slice::NONE }, 0).expect("MEMBERS");
     kernel.delivers(&from(VTEP, SECRET_VNI));
 }

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use overlay_common::{
     MacAddr, Vni,
-    map::{self, Prefix},
+    map::{self, Prefix, Slice},
     vxlan,
 };
 
@@ -30,17 +30,28 @@ pub(super) fn node_back(config: map::NodeConfig) -> Option<NodeEntry> {
     })
 }
 
-pub(super) fn net(net: &Net) -> map::Net {
-    map::Net { flags: if net.encrypted { map::Net::ENCRYPTED } else { 0 } }
+/// A network; `slice` is what it has of `FDB_V4`.
+pub(super) fn net(net: &Net, slice: Slice) -> map::Net {
+    let mut value = map::Net::new(if net.encrypted { map::Net::ENCRYPTED } else { 0 });
+    if let Some(subnet) = net.subnet {
+        (value.subnet, value.prefix_len) = (subnet.network().into(), subnet.prefix_len());
+    }
+    value.slice = slice;
+    value
 }
 
 pub(super) fn net_back(net: map::Net) -> Net {
-    Net { encrypted: net.flags & map::Net::ENCRYPTED != 0 }
+    let subnet = Ipv4Net::new(net.subnet.into(), net.prefix_len).ok().filter(|_| net.prefix_len != 0);
+    Net { encrypted: net.flags & map::Net::ENCRYPTED != 0, subnet }
 }
 
 pub(super) fn member(net: map::Net) -> map::Member {
-    map::Member { flags: if net.flags & map::Net::ENCRYPTED == 0 { 0 } else { map::Member::ENCRYPTED } }
+    let encrypted = net.flags & map::Net::ENCRYPTED != 0;
+    map::Member { flags: if encrypted { map::Member::ENCRYPTED } else { 0 }, slice: net.slice }
 }
+
+/// What a VTEP has as one of the cluster.
+pub(super) const CLUSTER: map::Member = map::Member { flags: 0, slice: Slice::NONE };
 
 /// A VTEP's template. IPv4 only: the configuration refuses other underlays.
 pub(super) fn vtep(node: &NodeEntry, addr: IpAddr, vtep: &Vtep) -> Result<vxlan::Vtep, DatapathError> {
@@ -67,12 +78,15 @@ pub(super) fn vtep_back(vtep: &vxlan::Vtep) -> Vtep {
     Vtep { next_hop: vtep.is_routed().then_some(hop), external: vtep.flags & vxlan::Vtep::EXTERNAL != 0 }
 }
 
-pub(super) fn port(port: &Port) -> Result<map::Port, DatapathError> {
+/// A port; `slice` is that of its network.
+pub(super) fn port(port: &Port, slice: Slice) -> Result<map::Port, DatapathError> {
     let prefixes: Vec<_> = port.allowed.iter().map(|net| Prefix::new(net.addr(), net.prefix_len())).collect();
     let ra = if port.allow_ra { map::Port::ALLOW_RA } else { 0 };
     let dhcp = if port.allow_dhcp_server { map::Port::ALLOW_DHCP_SERVER } else { 0 };
-    map::Port::new(port.vni, &port.macs, &prefixes, ra | dhcp)
-        .ok_or_else(|| unsupported("a port with more MAC addresses or prefixes than a port holds"))
+    let mut value = map::Port::new(port.vni, &port.macs, &prefixes, ra | dhcp)
+        .ok_or_else(|| unsupported("a port with more MAC addresses or prefixes than a port holds"))?;
+    value.slice = slice;
+    Ok(value)
 }
 
 /// What a port's value says; none where its VNI is none, which only a stray hand can have written.
@@ -94,9 +108,7 @@ pub(super) fn fdb(
 ) -> Result<map::Fdb, DatapathError> {
     let ipv4 = if station.answers.ipv4 { map::Fdb::HAS_IPV4 } else { 0 };
     let link_local = if station.answers.link_local { map::Fdb::HAS_LINK_LOCAL } else { 0 };
-    let mut fdb = fdb_at(&station.at, place)?;
-    fdb.flags |= ipv4 | link_local;
-    Ok(fdb)
+    Ok(fdb_at(&station.at, place)?.with_flags(ipv4 | link_local))
 }
 
 fn fdb_at(at: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, DatapathError> {
@@ -112,11 +124,11 @@ fn fdb_at(at: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, D
 }
 
 /// What an FDB value says; none where it names a place that no VTEP has.
-pub(super) fn fdb_back(fdb: &map::Fdb, vtep: impl Fn(u32) -> Option<IpAddr>) -> Option<Station> {
-    let has = |flag| fdb.flags & flag != 0;
-    let at = match fdb.delivery {
-        map::Fdb::PEER | map::Fdb::EGRESS => Fdb::Local { ifindex: Ifindex(fdb.ifindex) },
-        _ => Fdb::Remote { vtep: vtep(fdb.vtep)?, encrypted: has(map::Fdb::ENCRYPTED) },
+pub(super) fn fdb_back(fdb: map::Fdb, vtep: impl Fn(u32) -> Option<IpAddr>) -> Option<Station> {
+    let has = |flag| fdb.flags() & flag != 0;
+    let at = match fdb.delivery() {
+        map::Fdb::PEER | map::Fdb::EGRESS => Fdb::Local { ifindex: Ifindex(fdb.to()) },
+        _ => Fdb::Remote { vtep: vtep(fdb.to())?, encrypted: has(map::Fdb::ENCRYPTED) },
     };
     let answers = Answers { ipv4: has(map::Fdb::HAS_IPV4), link_local: has(map::Fdb::HAS_LINK_LOCAL) };
     Some(Station { at, answers })

@@ -20,6 +20,8 @@ use overlay_common::{
 use super::{
     batch, codec,
     errors::{full_or_failed, on_map, refused, unsupported},
+    slices::Slices,
+    slots::Slots,
 };
 use crate::{
     datapath::{DatapathError, DropCount},
@@ -35,16 +37,19 @@ pub(super) struct Maps {
     pub(super) config: Array<MapData, map::NodeConfig>,
     pub(super) ports: HashMap<MapData, u32, map::Port>,
     pub(super) fdb: HashMap<MapData, FdbKey, map::Fdb>,
+    pub(super) slots: Slots,
     pub(super) neigh: HashMap<MapData, NeighKey, Neigh>,
     pub(super) vteps: Array<MapData, vxlan::Vtep>,
     pub(super) members: HashMap<MapData, MemberKey, map::Member>,
     pub(super) nets: HashMap<MapData, u32, map::Net>,
-    drops: PerCpuHashMap<MapData, DropKey, u64>,
+    pub(super) drops: PerCpuHashMap<MapData, DropKey, u64>,
     counters: PerCpuArray<MapData, u64>,
     /// This node as it was last written.
     pub(super) known_node: Option<NodeEntry>,
     /// The networks as they were last written.
     pub(super) known_nets: BTreeMap<u32, map::Net>,
+    /// Which slots are whose.
+    pub(super) slices: Slices,
     /// The place of each VTEP in `VTEPS`.
     pub(super) places: BTreeMap<IpAddr, u32>,
     /// The same by place.
@@ -58,6 +63,7 @@ impl Maps {
             config: open(dir, "CONFIG", Map::Array)?,
             ports: open(dir, "PORTS", Map::HashMap)?,
             fdb: open(dir, "FDB", Map::HashMap)?,
+            slots: Slots::open(dir)?,
             neigh: open(dir, "NEIGH", Map::HashMap)?,
             vteps: open(dir, "VTEPS", Map::Array)?,
             members: open(dir, "MEMBERS", Map::HashMap)?,
@@ -66,11 +72,12 @@ impl Maps {
             counters: open(dir, "COUNTERS", Map::PerCpuArray)?,
             known_node: None,
             known_nets: BTreeMap::new(),
+            slices: Slices::default(),
             places: BTreeMap::new(),
             addrs: BTreeMap::new(),
         };
         this.known_node = this.node()?;
-        this.known_nets = entries(&this.nets, "NETS")?.into_iter().collect();
+        this.know_nets()?;
         for (place, vtep) in this.read_vteps()? {
             let addr = vtep.addr.to_ip();
             if let Entry::Vacant(vacant) = this.places.entry(addr) {
@@ -93,9 +100,18 @@ impl Maps {
 
     /// Carries out a step that changes an entry; the others are no business of maps.
     pub(super) fn apply(&mut self, op: &Op) -> Result<(), DatapathError> {
+        let result = self.carry_out(op);
+        let refers = matches!(op, Op::SetPort(..) | Op::DelPort(_) | Op::AddMember(..) | Op::DelMember(..));
+        if refers && result.is_err() {
+            self.slices.keep();
+        }
+        result
+    }
+
+    fn carry_out(&mut self, op: &Op) -> Result<(), DatapathError> {
         match op {
             Op::SetNode(node) => self.set_node(node),
-            Op::SetNet(vni, net) => self.set_net(*vni, codec::net(net)),
+            Op::SetNet(vni, net) => self.set_net(*vni, net),
             Op::DelNet(vni) => self.delete_net(*vni),
             Op::SetVtep(addr, vtep) => self.set_vtep(*addr, vtep),
             Op::DelVtep(addr) => self.delete_vtep(*addr),
@@ -107,44 +123,15 @@ impl Maps {
                 put(&mut self.neigh, "NEIGH", NeighKey::new(vni.get(), (*ip).into()), Neigh::new(*mac))
             }
             Op::DelNeigh(vni, ip) => remove(&mut self.neigh, "NEIGH", NeighKey::new(vni.get(), (*ip).into())),
-            Op::SetFdb(vni, mac, fdb) => {
-                let value = codec::fdb(fdb, |vtep| self.places.get(&vtep).copied())?;
-                put(&mut self.fdb, "FDB", FdbKey::new(vni.get(), *mac), value)
+            Op::SetFdb(vni, mac, station) => self.set_station(*vni, *mac, station),
+            Op::DelFdb(vni, mac) => self.delete_station(*vni, *mac),
+            Op::SetPort(ifindex, port) => {
+                let slice = self.net(port.vni)?.slice;
+                put(&mut self.ports, "PORTS", ifindex.0, codec::port(port, slice)?)
             }
-            Op::DelFdb(vni, mac) => remove(&mut self.fdb, "FDB", FdbKey::new(vni.get(), *mac)),
-            Op::SetPort(ifindex, port) => put(&mut self.ports, "PORTS", ifindex.0, codec::port(port)?),
             Op::DelPort(ifindex) => remove(&mut self.ports, "PORTS", ifindex.0),
             Op::Attach(_) | Op::Detach(_) => Ok(()),
         }
-    }
-
-    /// Carries out the FDB steps that come first: how many, and why the next failed, if it did.
-    pub(super) fn set_fdb(&mut self, ops: &[Op]) -> (usize, Result<(), DatapathError>) {
-        let (mut keys, mut values, mut unknown) = (Vec::new(), Vec::new(), Ok(()));
-        for op in ops.iter().take(batch::ENTRIES) {
-            let Op::SetFdb(vni, mac, station) = op else { break };
-            match codec::fdb(station, |vtep| self.places.get(&vtep).copied()) {
-                Ok(value) => values.push(value),
-                Err(error) => {
-                    unknown = Err(error);
-                    break;
-                }
-            }
-            keys.push(FdbKey::new(vni.get(), *mac));
-        }
-        let (done, result) = put_many(&self.fdb, "FDB", &keys, &values);
-        (done, result.and(unknown))
-    }
-
-    /// Carries out the NEIGH steps that come first, as `set_fdb` does.
-    pub(super) fn set_neigh(&mut self, ops: &[Op]) -> (usize, Result<(), DatapathError>) {
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
-        for op in ops.iter().take(batch::ENTRIES) {
-            let Op::SetNeigh(vni, ip, mac) = op else { break };
-            keys.push(NeighKey::new(vni.get(), (*ip).into()));
-            values.push(Neigh::new(*mac));
-        }
-        put_many(&self.neigh, "NEIGH", &keys, &values)
     }
 
     /// Counts the dropped frames by reason and network.
@@ -212,7 +199,7 @@ impl Maps {
         self.places.insert(addr, place);
         self.addrs.insert(place, addr);
         let known = MemberKey::new(0, addr.into());
-        put(&mut self.members, "MEMBERS", known, map::Member { flags: 0 })
+        put(&mut self.members, "MEMBERS", known, codec::CLUSTER)
     }
 
     fn delete_vtep(&mut self, addr: IpAddr) -> Result<(), DatapathError> {
@@ -232,34 +219,6 @@ impl Maps {
         }
         self.config.set(0, codec::node(node), ANY).map_err(on_map("CONFIG"))?;
         self.known_node = Some(node.clone());
-        Ok(())
-    }
-
-    /// Sets a network, and before it the flags of its members: a change that is interrupted leaves members whose
-    /// flags are not their network's, which `read` takes for no members.
-    fn set_net(&mut self, vni: Vni, net: map::Net) -> Result<(), DatapathError> {
-        let members = entries(&self.members, "MEMBERS")?;
-        for (key, _) in members.into_iter().filter(|(key, _)| key.vni == vni.get()) {
-            put(&mut self.members, "MEMBERS", key, codec::member(net))?;
-        }
-        put(&mut self.nets, "NETS", vni.get(), net)?;
-        self.known_nets.insert(vni.get(), net);
-        Ok(())
-    }
-
-    fn add_member(&mut self, vni: Vni, vtep: IpAddr) -> Result<(), DatapathError> {
-        let net = self.nets.get(&vni.get(), 0).map_err(on_map("NETS"))?;
-        put(&mut self.members, "MEMBERS", MemberKey::new(vni.get(), vtep.into()), codec::member(net))
-    }
-
-    /// Deletes a network, and what was counted under it.
-    fn delete_net(&mut self, vni: Vni) -> Result<(), DatapathError> {
-        remove(&mut self.nets, "NETS", vni.get())?;
-        self.known_nets.remove(&vni.get());
-        for reason in DropReason::ALL {
-            let key = DropKey { vni: vni.get(), reason: reason as u32 };
-            absent_is_done("DROPS", self.drops.remove(&key))?;
-        }
         Ok(())
     }
 }
@@ -287,7 +246,7 @@ pub(super) fn entries<K: Pod, V: Pod>(
 }
 
 /// Sets entries: how many, and why the next could not be set.
-fn put_many<K: Pod, V: Pod>(
+pub(super) fn put_many<K: Pod, V: Pod>(
     map: &HashMap<MapData, K, V>,
     name: &'static str,
     keys: &[K],
@@ -300,7 +259,7 @@ fn put_many<K: Pod, V: Pod>(
     (done, result.map_err(refused(name)))
 }
 
-fn put<K: Pod, V: Pod>(
+pub(super) fn put<K: Pod, V: Pod>(
     map: &mut HashMap<MapData, K, V>,
     name: &'static str,
     key: impl Borrow<K>,
@@ -318,7 +277,7 @@ pub(super) fn remove<K: Pod, V: Pod>(
 }
 
 /// An entry that is not there needs no removal.
-fn absent_is_done(name: &'static str, result: Result<(), MapError>) -> Result<(), DatapathError> {
+pub(super) fn absent_is_done(name: &'static str, result: Result<(), MapError>) -> Result<(), DatapathError> {
     match result {
         Err(MapError::KeyNotFound) | Ok(()) => Ok(()),
         Err(MapError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(()),

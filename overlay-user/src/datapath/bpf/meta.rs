@@ -11,7 +11,7 @@ use overlay_common::{ABI_VERSION, hash::fnv1a, meta::Meta};
 use super::{
     errors::{failed, on_map, refused_by_kernel},
     hooks::PROGRAMS,
-    layouts::{Fit, LAYOUTS},
+    layouts::{Fit, LAYOUTS, Layout},
     load::OBJECT,
 };
 use crate::{datapath::DatapathError, files::absent_is_done};
@@ -52,7 +52,10 @@ pub(super) fn find(
     }
     // The first version left no META, and had the same maps.
     let whole = match &meta {
-        Some(meta) => meta.abi != ABI_VERSION && !fits.contains(&Fit::Absent),
+        Some(meta) => {
+            let there = |(layout, fit): (&Layout, &Fit)| !layout.is_in(meta.abi) || *fit != Fit::Absent;
+            meta.abi != ABI_VERSION && LAYOUTS.iter().zip(&fits).all(there)
+        }
         None => fits.iter().all(|fit| matches!(fit, Fit::Same(_))),
     };
     let ours = |meta: &Meta| meta.abi == ABI_VERSION && meta.maps == map_ids(&fits);
@@ -65,6 +68,10 @@ pub(super) fn find(
 fn refuse_later(meta: Option<&Meta>, fits: &[Fit]) -> Result<(), DatapathError> {
     if let Some(meta) = meta.filter(|meta| meta.abi > ABI_VERSION) {
         return Err(DatapathError::Newer { found: meta.abi, known: ABI_VERSION });
+    }
+    // An earlier version's entries are written into new maps before anything is swapped: whether they fit is seen then.
+    if meta.is_some_and(|meta| meta.abi < ABI_VERSION) {
+        return Ok(());
     }
     for (layout, fit) in LAYOUTS.iter().zip(fits) {
         if let Fit::Larger(found) = *fit {

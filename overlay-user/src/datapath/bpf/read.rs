@@ -4,11 +4,11 @@
 //! that refer to others (a place in `VTEPS`, a network's flags) are read by what the agent wrote of those, so that one
 //! altered entry is one, however many refer to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use overlay_common::{
     MacAddr, Vni,
-    map::{self, FdbKey, MAX_VTEPS, Member, MemberKey, Neigh, NeighKey},
+    map::{self, FdbKey, MAX_VTEPS, Member, MemberKey, Neigh, NeighKey, Slice},
     vxlan,
 };
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     datapath::DatapathError,
-    tables::{Ifindex, Station, Tables},
+    tables::{Ifindex, Port, Station, Tables},
 };
 
 /// An entry that says nothing an agent could have written.
@@ -30,6 +30,7 @@ pub(super) enum Unreadable {
     Member(MemberKey),
     Neigh(NeighKey),
     Fdb(FdbKey),
+    Slot(u32),
     Port(u32),
 }
 
@@ -45,9 +46,16 @@ impl Maps {
             }
         }
         for (key, fdb) in entries(&self.fdb, "FDB")? {
-            match self.fdb_of(key, &fdb) {
+            match self.fdb_of(key, fdb) {
                 Some((key, place)) => _ = tables.fdb.insert(key, place),
                 None => unreadable.push(Unreadable::Fdb(key)),
+            }
+        }
+        let owners = self.owners();
+        for (slot, word) in self.slots.used() {
+            match self.slot_of(&owners, slot, word) {
+                Some((key, place)) => _ = tables.fdb.insert(key, place),
+                None => unreadable.push(Unreadable::Slot(slot)),
             }
         }
         Ok((tables, unreadable))
@@ -57,7 +65,7 @@ impl Maps {
     pub(super) fn read_small(&self, unreadable: &mut Vec<Unreadable>) -> Result<Tables, DatapathError> {
         let mut tables = Tables { node: self.node()?, ..Tables::default() };
         for (vni, net) in entries(&self.nets, "NETS")? {
-            match Vni::new(vni).ok().filter(|_| codec::net(&codec::net_back(net)) == net) {
+            match Vni::new(vni).ok().filter(|_| self.is_net(vni, net)) {
                 Some(vni) => _ = tables.nets.insert(vni, codec::net_back(net)),
                 None => unreadable.push(Unreadable::Net(vni)),
             }
@@ -83,7 +91,7 @@ impl Maps {
         }
         for (ifindex, port) in entries(&self.ports, "PORTS")? {
             let back = codec::port_back(&port);
-            match back.filter(|back| codec::port(back).is_ok_and(|again| again == port)) {
+            match back.filter(|back| self.is_port(back, &port)) {
                 Some(back) => _ = tables.ports.insert(Ifindex(ifindex), back),
                 None => unreadable.push(Unreadable::Port(ifindex)),
             }
@@ -95,12 +103,23 @@ impl Maps {
         self.vteps.get(&place, 0).map_err(on_map("VTEPS"))
     }
 
+    /// Whether a network holds what it would be made of again, with the slice that it was given.
+    fn is_net(&self, vni: u32, net: map::Net) -> bool {
+        let slice = self.known_nets.get(&vni).map(|known| known.slice);
+        slice.is_some_and(|slice| codec::net(&codec::net_back(net), slice) == net)
+    }
+
+    fn is_port(&self, back: &Port, port: &map::Port) -> bool {
+        let again = self.net(back.vni).and_then(|net| codec::port(back, net.slice));
+        again.is_ok_and(|again| again == *port)
+    }
+
     fn is_member(&self, key: MemberKey, member: Member) -> bool {
         self.known_nets.get(&key.vni).is_some_and(|net| codec::member(*net) == member)
     }
 
     fn is_node(&self, key: MemberKey, member: Member) -> bool {
-        member.flags == 0 && self.places.contains_key(&key.vtep.to_ip())
+        member == codec::CLUSTER && self.places.contains_key(&key.vtep.to_ip())
     }
 
     /// Whether a template holds what it would be made of again.
@@ -109,10 +128,34 @@ impl Maps {
         codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(vtep)).is_ok_and(|again| again == *vtep)
     }
 
-    fn fdb_of(&self, key: FdbKey, fdb: &map::Fdb) -> Option<((Vni, MacAddr), Station)> {
+    /// What an entry of the hash says; none where it is not what an agent writes, or not there.
+    fn fdb_of(&self, key: FdbKey, fdb: map::Fdb) -> Option<((Vni, MacAddr), Station)> {
+        let key = codec::fdb_key_back(key)?;
+        Some((key, self.station_of(fdb)?)).filter(|_| self.slot(key.0.get(), key.1).is_none())
+    }
+
+    /// The slices by their first slots, with their networks.
+    fn owners(&self) -> BTreeMap<u32, (Vni, Slice)> {
+        let owner =
+            |(vni, net): (&u32, &map::Net)| Some((net.slice.offset, (Vni::new(*vni).ok()?, net.slice)));
+        self.known_nets.iter().filter(|(_, net)| net.slice.len > 0).filter_map(owner).collect()
+    }
+
+    /// What a slot says; none where it is nobody's, or not what an agent writes.
+    fn slot_of(
+        &self,
+        owners: &BTreeMap<u32, (Vni, Slice)>,
+        slot: u32,
+        word: u64,
+    ) -> Option<((Vni, MacAddr), Station)> {
+        let (_, (vni, slice)) = owners.range(..=slot).next_back()?;
+        Some(((*vni, slice.mac(slot)?), self.station_of(map::Fdb::from_word(word)?)?))
+    }
+
+    fn station_of(&self, fdb: map::Fdb) -> Option<Station> {
         let back = codec::fdb_back(fdb, |place| self.addrs.get(&place).copied())?;
         let again = codec::fdb(&back, |vtep| self.places.get(&vtep).copied()).ok()?;
-        Some((codec::fdb_key_back(key).filter(|_| again == *fdb)?, back))
+        (again == fdb).then_some(back)
     }
 
     /// Removes those of the entries that nothing has overwritten meanwhile, and names them.
@@ -128,6 +171,7 @@ impl Maps {
                 Unreadable::Member(key) => self.remove_member(key)?,
                 Unreadable::Neigh(key) => self.remove_neigh(key)?,
                 Unreadable::Fdb(key) => self.remove_fdb(key)?,
+                Unreadable::Slot(slot) => self.remove_slot(slot),
                 Unreadable::Port(ifindex) => self.remove_port(ifindex)?,
             };
             removed.extend(found);
@@ -137,7 +181,7 @@ impl Maps {
 
     fn remove_net(&mut self, vni: u32) -> Result<Option<(&'static str, String)>, DatapathError> {
         let Ok(net) = self.nets.get(&vni, 0) else { return Ok(None) };
-        if Vni::new(vni).is_ok() && codec::net(&codec::net_back(net)) == net {
+        if Vni::new(vni).is_ok() && self.is_net(vni, net) {
             return Ok(None);
         }
         remove(&mut self.nets, "NETS", vni)?;
@@ -173,17 +217,28 @@ impl Maps {
 
     fn remove_fdb(&mut self, key: FdbKey) -> Result<Option<(&'static str, String)>, DatapathError> {
         let Ok(fdb) = self.fdb.get(&key, 0) else { return Ok(None) };
-        if self.fdb_of(key, &fdb).is_some() {
+        if self.fdb_of(key, fdb).is_some() {
             return Ok(None);
         }
         remove(&mut self.fdb, "FDB", key)?;
         Ok(Some(("fdb", format!("VNI {} {}", key.vni, key.mac))))
     }
 
+    fn remove_slot(&self, slot: u32) -> Option<(&'static str, String)> {
+        let (owners, word) = (self.owners(), self.slots.get(slot));
+        if word == 0 || self.slot_of(&owners, slot, word).is_some() {
+            return None;
+        }
+        self.slots.set(slot, map::Fdb::NONE);
+        let owner = owners.range(..=slot).next_back();
+        let name = owner.and_then(|(_, (vni, slice))| Some(format!("VNI {vni} {}", slice.mac(slot)?)));
+        Some(("fdb", name.unwrap_or_else(|| format!("slot {slot} of no network"))))
+    }
+
     fn remove_port(&mut self, ifindex: u32) -> Result<Option<(&'static str, String)>, DatapathError> {
         let Ok(port) = self.ports.get(&ifindex, 0) else { return Ok(None) };
         let back = codec::port_back(&port);
-        if back.is_some_and(|back| codec::port(&back).is_ok_and(|again| again == port)) {
+        if back.is_some_and(|back| self.is_port(&back, &port)) {
             return Ok(None);
         }
         remove(&mut self.ports, "PORTS", ifindex)?;
