@@ -13,7 +13,7 @@ use crate::{
     audit::{assert_counted, audit},
     figures::Row,
     repair::SMALL,
-    support::{BLUE, addresses, assert_connected, container, endpoint, hosts, links, start, wait_for},
+    support::{BLUE, addresses, assert_connected, container, endpoint, hosts, start, wait_for},
 };
 
 /// What is altered at the host's end of a veth, by the path of the setting below /proc/sys/net.
@@ -27,11 +27,12 @@ const SETTINGS: [(&str, &str); 6] = [
 ];
 
 /// What `ip` alters at the host's end of a veth.
-const LINK: [(&str, &str); 4] = [
+const LINK: [(&str, &str); 5] = [
     ("MAC address", "address 02:00:00:00:00:66"),
     ("MTU", "mtu 1400"),
     ("down", "down"),
     ("ARP on", "arp on"),
+    ("headroom", "nomaster"),
 ];
 
 /// Two hosts; the first has a container for each alteration, so that each meets a veth of its own.
@@ -60,11 +61,13 @@ type Veths = BTreeMap<String, Vec<String>>;
 
 /// MAC address, MTU, flags and settings of every veth of a host.
 fn veths(host: &Host) -> Veths {
-    let links = links(&host.netns).into_iter().filter(|(name, _)| name.starts_with("ov"));
+    let links = crate::support::veths(&host.netns).into_iter();
     links
         .map(|(name, link)| {
-            let mut has: Vec<String> =
-                ["address", "mtu", "flags"].iter().map(|key| format!("{key} {}", link[*key])).collect();
+            let mut has: Vec<String> = ["address", "mtu", "flags", "master"]
+                .iter()
+                .map(|key| format!("{key} {}", link[*key]))
+                .collect();
             has.extend(SETTINGS.iter().map(|(path, _)| {
                 let path = path.replace("DEV", &name);
                 format!("{path} {}", setting(&host.netns, &path))

@@ -8,7 +8,7 @@ use overlay_tests::{Container, Lab, Netns};
 
 use crate::support::{
     BLUE, BLUE_VNI, Drops, RED_VNI, SUBNETS, addresses, assert_connected, container, dump, endpoint, hosts,
-    links, pair, start, v4, wait_for,
+    links, pair, start, v4, veths, wait_for,
 };
 
 /// How long the agents may take to follow the file.
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 fn installed(lab: &Lab) -> [usize; 3] {
     let host = &lab.hosts[0];
     let own = dump(host, "fdb").iter().filter(|row| row["to"] == "local").count();
-    let veths = links(&host.netns).into_keys().filter(|name| name.starts_with("ov")).count();
+    let veths = veths(&host.netns).len();
     [dump(host, "ports").len(), own, veths]
 }
 

@@ -12,6 +12,7 @@ mod follow;
 mod forwarding;
 mod frames;
 mod guards;
+mod headroom;
 mod lifecycle;
 mod limits;
 mod log;

@@ -107,6 +107,13 @@ pub(crate) fn links(netns: &Netns) -> BTreeMap<String, Value> {
     links.into_iter().map(|link| (link["ifname"].as_str().expect("a name").to_owned(), link)).collect()
 }
 
+/// The host's ends of veths, by name.
+pub(crate) fn veths(netns: &Netns) -> BTreeMap<String, Value> {
+    let mut links = links(netns);
+    links.retain(|name, link| name.starts_with("ov") && link["linkinfo"]["info_kind"] == "veth");
+    links
+}
+
 /// The MAC address of a device.
 pub(crate) fn device_mac(netns: &Netns, ifname: &str) -> [u8; 6] {
     let links = links(netns);
