@@ -73,7 +73,7 @@ fn per_second(figures: &Figures) -> f64 {
 
 /// Everything, in the order of the report.
 ///
-/// A round of eight modes takes about 90 s. Of the stream, which spreads most, many short windows are taken.
+/// A round of eight modes takes about 140 s. Of what spreads most many windows are taken.
 pub(crate) static PROBES: [Probe; 12] = [
     Probe {
         name: "stream",
@@ -93,7 +93,7 @@ pub(crate) static PROBES: [Probe; 12] = [
         name: "rr",
         place: Place::Across,
         window: window(Kind::Rr, 250, 0, 1),
-        repeats: 4,
+        repeats: 6,
         figures: &[
             figure("rr", "TCP request/response, 1/s", 0, per_second),
             cost("p50", "latency p50, us", 1, |figures| figures.p50_us),
@@ -114,21 +114,21 @@ pub(crate) static PROBES: [Probe; 12] = [
         name: "crr",
         place: Place::Across,
         window: window(Kind::Crr, 250, 0, 1),
-        repeats: 4,
+        repeats: 6,
         figures: &[figure("crr", "TCP connect/request/close, 1/s", 0, per_second)],
     },
     Probe {
         name: "udp-rr",
         place: Place::Across,
         window: window(Kind::UdpRr, 250, 0, 1),
-        repeats: 4,
+        repeats: 6,
         figures: &[figure("udp_rr", "UDP request/response, 1/s", 0, per_second)],
     },
     Probe {
         name: "udp",
         place: Place::Across,
         window: window(Kind::Udp, 250, 0, 1),
-        repeats: 4,
+        repeats: 8,
         figures: &[figure("udp", "UDP 64 B received, 1/s", 0, per_second)],
     },
     Probe {
@@ -144,7 +144,7 @@ pub(crate) static PROBES: [Probe; 12] = [
         name: "cpu-gb",
         place: Place::Across,
         window: window(Kind::Stream, 900, EQUAL_BYTES, 1),
-        repeats: 1,
+        repeats: 3,
         figures: &[cost("cpu_gb", "CPU per GB, s", 3, |figures| {
             figures.cpu_seconds / (figures.bytes as f64 / 1e9)
         })],
@@ -153,7 +153,7 @@ pub(crate) static PROBES: [Probe; 12] = [
         name: "cpu-packets",
         place: Place::Across,
         window: window(Kind::Udp, 900, EQUAL_PACKETS, 1),
-        repeats: 1,
+        repeats: 3,
         figures: &[cost("cpu_packets", "CPU per million packets, s", 2, |figures| {
             figures.cpu_seconds / (figures.count as f64 / 1e6)
         })],

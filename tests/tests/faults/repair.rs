@@ -167,9 +167,6 @@ const ALTERATIONS: [Alteration; 13] = [
         let slot = pins.slot(BLUE_VNI, MacAddr::new([2, 0x42, 10, 1, 0, 98]));
         pins.slots.set(slot, Fdb::local(1).by(0), 0).expect("set");
     }),
-    ("a slot filled outside every slice", "fdb", |pins| {
-        pins.slots.set(MAX_SLOTS - 1, Fdb::remote(0, 0), 0).expect("set");
-    }),
     ("an FDB entry added of a MAC address that has a slot", "fdb", |pins| {
         let key = FdbKey::new(BLUE_VNI, MacAddr::new([2, 0x42, 10, 1, 0, 2]));
         pins.fdb.insert(key, Fdb::remote(0, 0), 0).expect("set");

@@ -4,11 +4,11 @@
 //! that refer to others (a place in `VTEPS`, a network's flags) are read by what the agent wrote of those, so that one
 //! altered entry is one, however many refer to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use overlay_common::{
     MacAddr, Vni,
-    map::{self, FdbKey, MAX_VTEPS, Member, MemberKey, Neigh, NeighKey, Slice},
+    map::{self, FdbKey, MAX_VTEPS, Member, MemberKey, Neigh, NeighKey},
     vxlan,
 };
 
@@ -30,7 +30,7 @@ pub(super) enum Unreadable {
     Member(MemberKey),
     Neigh(NeighKey),
     Fdb(FdbKey),
-    Slot(u32),
+    Slot { vni: u32, slot: u32 },
     Port(u32),
 }
 
@@ -51,11 +51,13 @@ impl Maps {
                 None => unreadable.push(Unreadable::Fdb(key)),
             }
         }
-        let owners = self.owners();
-        for (slot, word) in self.slots.used() {
-            match self.slot_of(&owners, slot, word) {
-                Some((key, place)) => _ = tables.fdb.insert(key, place),
-                None => unreadable.push(Unreadable::Slot(slot)),
+        // What lies outside every slice no program reads, and a slice is emptied before it is given to a network.
+        for (&vni, net) in &self.known_nets {
+            for (slot, word) in self.slots.used(&net.slice) {
+                match self.slot_of(vni, slot, word) {
+                    Some((key, place)) => _ = tables.fdb.insert(key, place),
+                    None => unreadable.push(Unreadable::Slot { vni, slot }),
+                }
             }
         }
         Ok((tables, unreadable))
@@ -134,22 +136,10 @@ impl Maps {
         Some((key, self.station_of(fdb)?)).filter(|_| self.slot(key.0.get(), key.1).is_none())
     }
 
-    /// The slices by their first slots, with their networks.
-    fn owners(&self) -> BTreeMap<u32, (Vni, Slice)> {
-        let owner =
-            |(vni, net): (&u32, &map::Net)| Some((net.slice.offset, (Vni::new(*vni).ok()?, net.slice)));
-        self.known_nets.iter().filter(|(_, net)| net.slice.len > 0).filter_map(owner).collect()
-    }
-
-    /// What a slot says; none where it is nobody's, or not what an agent writes.
-    fn slot_of(
-        &self,
-        owners: &BTreeMap<u32, (Vni, Slice)>,
-        slot: u32,
-        word: u64,
-    ) -> Option<((Vni, MacAddr), Station)> {
-        let (_, (vni, slice)) = owners.range(..=slot).next_back()?;
-        Some(((*vni, slice.mac(slot)?), self.station_of(map::Fdb::from_word(word)?)?))
+    /// What a slot of a network says; none where it is not what an agent writes.
+    fn slot_of(&self, vni: u32, slot: u32, word: u64) -> Option<((Vni, MacAddr), Station)> {
+        let mac = self.known_nets.get(&vni)?.slice.mac(slot)?;
+        Some(((Vni::new(vni).ok()?, mac), self.station_of(map::Fdb::from_word(word)?)?))
     }
 
     fn station_of(&self, fdb: map::Fdb) -> Option<Station> {
@@ -171,7 +161,7 @@ impl Maps {
                 Unreadable::Member(key) => self.remove_member(key)?,
                 Unreadable::Neigh(key) => self.remove_neigh(key)?,
                 Unreadable::Fdb(key) => self.remove_fdb(key)?,
-                Unreadable::Slot(slot) => self.remove_slot(slot),
+                Unreadable::Slot { vni, slot } => self.remove_slot(vni, slot),
                 Unreadable::Port(ifindex) => self.remove_port(ifindex)?,
             };
             removed.extend(found);
@@ -224,15 +214,14 @@ impl Maps {
         Ok(Some(("fdb", format!("VNI {} {}", key.vni, key.mac))))
     }
 
-    fn remove_slot(&self, slot: u32) -> Option<(&'static str, String)> {
-        let (owners, word) = (self.owners(), self.slots.get(slot));
-        if word == 0 || self.slot_of(&owners, slot, word).is_some() {
+    fn remove_slot(&self, vni: u32, slot: u32) -> Option<(&'static str, String)> {
+        let word = self.slots.get(slot);
+        if word == 0 || self.slot_of(vni, slot, word).is_some() {
             return None;
         }
+        let mac = self.known_nets.get(&vni)?.slice.mac(slot)?;
         self.slots.set(slot, map::Fdb::NONE);
-        let owner = owners.range(..=slot).next_back();
-        let name = owner.and_then(|(_, (vni, slice))| Some(format!("VNI {vni} {}", slice.mac(slot)?)));
-        Some(("fdb", name.unwrap_or_else(|| format!("slot {slot} of no network"))))
+        Some(("fdb", format!("VNI {vni} {mac}")))
     }
 
     fn remove_port(&mut self, ifindex: u32) -> Result<Option<(&'static str, String)>, DatapathError> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use aya::maps::MapData;
-use overlay_common::map::{Fdb, MAX_SLOTS};
+use overlay_common::map::{Fdb, MAX_SLOTS, Slice};
 use rustix::{
     mm::{MapFlags, ProtFlags, mmap, munmap},
     thread::{MembarrierCommand, membarrier},
@@ -65,10 +65,10 @@ impl Slots {
         }
     }
 
-    /// The slots that hold something, and what.
-    pub(super) fn used(&self) -> impl Iterator<Item = (u32, u64)> {
-        let words = self.words().iter().map(|word| word.load(Ordering::Relaxed));
-        (0..).zip(words).filter(|(_, word)| *word != 0)
+    /// The slots of a slice that hold something, and what.
+    pub(super) fn used(&self, slice: &Slice) -> impl Iterator<Item = (u32, u64)> {
+        let slots = slice.offset..slice.offset.saturating_add(slice.len);
+        slots.map(|slot| (slot, self.get(slot))).filter(|(_, word)| *word != 0)
     }
 }
 
