@@ -10,7 +10,7 @@ use std::{
 
 use overlay_common::{
     MacAddr,
-    map::{Fdb, FdbKey, MAX_SLOTS, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Slice},
+    map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Slice},
     vxlan::Vtep,
 };
 use overlay_tests::{Endpoint, Lab, Random, full, run};
@@ -145,7 +145,7 @@ fn map_entries_deleted_at_random_come_back_and_are_counted() {
 /// Alters one entry of a table, as whoever has the pins may.
 type Alteration = (&'static str, &'static str, fn(&mut Pins));
 
-const ALTERATIONS: [Alteration; 13] = [
+const ALTERATIONS: [Alteration; 12] = [
     ("an FDB entry added", "fdb", |pins| {
         let key = FdbKey::new(BLUE_VNI, MacAddr::new([2, 0, 0, 0, 0, 0x66]));
         pins.fdb.insert(key, Fdb::remote(0, 0), 0).expect("set");
