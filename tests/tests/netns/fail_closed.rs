@@ -108,6 +108,7 @@ fn with_the_guard_detached_the_host_hears_nothing_at_all() {
     // What the host's stack takes from any device: as a client of DHCP asks before it has an address.
     let asking = udp4((mac(1), BROADCAST), Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, PORT);
     let socket = listening(Ipv4Addr::UNSPECIFIED, PORT);
+    let veth = endpoint(&lab.hosts[0], "a")["host_ifname"].as_str().expect("bound").to_owned();
     lab.hosts[0].kill_agent().expect("killed");
     let guard = |program: &str| {
         pins(&lab.hosts[0]).into_iter().find(|pin| pin.to_string_lossy().contains(program)).expect("pinned")
@@ -116,8 +117,11 @@ fn with_the_guard_detached_the_host_hears_nothing_at_all() {
     fs::remove_file(&from_container).expect("detached");
     container(&lab, "a").netns.inject("eth0", std::slice::from_ref(&asking)).expect("sent");
     assert!(socket.recv(&mut [0; 64]).is_err(), "nothing comes by without the guard");
-    // The control: without what stands behind the guard it would.
     fs::remove_file(&unguarded).expect("detached");
+    container(&lab, "a").netns.inject("eth0", std::slice::from_ref(&asking)).expect("sent");
+    assert!(socket.recv(&mut [0; 64]).is_err(), "the bridge is down");
+    // The control: without any of what stands behind the guard it would.
+    lab.hosts[0].netns.ip(&format!("link set {veth} nomaster")).expect("set");
     container(&lab, "a").netns.inject("eth0", std::slice::from_ref(&asking)).expect("sent");
     socket.recv(&mut [0; 64]).expect("the control");
     lab.hosts[0].start_agent().expect("started again");
