@@ -1,7 +1,12 @@
 //! What the agent looks after besides the tables: the host's ends of veths, and the neighbours of the underlay.
 
+use std::collections::BTreeMap;
+
 use super::core::Agent;
-use crate::netlink::{headroom::BRIDGE, socket::RtnlError};
+use crate::{
+    netlink::{headroom::BRIDGE, links::Link, socket::RtnlError},
+    tables::Ifindex,
+};
 
 impl Agent {
     /// Looks at the host's ends of all veths and at the managed neighbours; repairs what another altered.
@@ -30,26 +35,22 @@ impl Agent {
         let links = self.host.links().await.map_err(|error: RtnlError| error.to_string())?;
         let former = self.bindings.take_former();
         let bound: Vec<_> = self.state.bindings().map(|(id, ifindex)| (id.clone(), ifindex)).collect();
+        let bridge = self.headroom_bridge(&links, !bound.is_empty()).await;
         for (id, ifindex) in &bound {
             let Some(link) = links.get(ifindex) else { continue };
             let result = self.host.restore_host_end(id, link).await;
-            let altered = result.map_err(|error| format!("the veth of endpoint {id}: {error}"))?;
+            let mut altered = result.map_err(|error| format!("the veth of endpoint {id}: {error}"))?;
+            if let Some(bridge) = bridge.filter(|bridge| link.controller != Some(*bridge)) {
+                match self.host.give_headroom(*ifindex, bridge).await {
+                    Ok(()) => altered.push("headroom".to_owned()),
+                    // Its making has told why.
+                    Err(error) => tracing::debug!(device = link.name, %error, "no headroom"),
+                }
+            }
             // Nobody altered what another version made otherwise.
             for what in altered.into_iter().filter(|_| !former) {
                 self.reconciler.findings.repaired("veth", format!("{}: {what}", link.name));
             }
-            match self.host.give_headroom(link).await {
-                Ok(altered) => {
-                    for what in altered.into_iter().filter(|_| !former) {
-                        self.reconciler.findings.repaired("veth", format!("{}: {what}", link.name));
-                    }
-                }
-                // Its making has told why.
-                Err(error) => tracing::debug!(device = link.name, %error, "no headroom"),
-            }
-        }
-        if self.host.keep_bridge_down().await.is_ok_and(|was_up| was_up) {
-            self.reconciler.findings.repaired("veth", format!("{BRIDGE}: up"));
         }
         let ours = |ifindex| bound.iter().any(|(_, bound)| *bound == ifindex);
         for (ifindex, ip) in self.host.remove_addresses(ours).await.map_err(|error| error.to_string())? {
@@ -57,5 +58,21 @@ impl Agent {
             self.reconciler.findings.repaired("veth", format!("{name}: address {ip}"));
         }
         Ok(())
+    }
+
+    /// The bridge that gives headroom, set down if another set it up; none where no veth needs it or it cannot be made.
+    async fn headroom_bridge(&mut self, links: &BTreeMap<Ifindex, Link>, needed: bool) -> Option<Ifindex> {
+        if let Some(bridge) = links.values().find(|link| link.name == BRIDGE && link.up)
+            && self.host.set_bridge_down(bridge.ifindex).await.is_ok()
+        {
+            self.reconciler.findings.repaired("veth", format!("{BRIDGE}: up"));
+        }
+        if !needed {
+            return None;
+        }
+        self.host.headroom_bridge().await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "no headroom");
+            None
+        })
     }
 }

@@ -34,13 +34,13 @@ const VNI: u32 = 0xff_ffff;
 const PORT: u16 = 9;
 
 impl Host {
-    /// Gives both ends of a veth headroom; tells what was not as it should be. The bridge is made where it is missing.
-    pub async fn give_headroom(&self, veth: &Link) -> Result<Vec<&'static str>, RtnlError> {
-        let mut altered = Vec::new();
+    /// The bridge, made with the vxlan device on it where one of them is missing; none if it went just then.
+    pub async fn headroom_bridge(&self) -> Result<Option<Ifindex>, RtnlError> {
         let bridge = match link_by_name(&self.rtnl, BRIDGE).await? {
-            Some(bridge) => bridge.ifindex,
+            Some(bridge) => Some(bridge),
             None => self.make(BRIDGE, vec![LinkInfo::Kind(InfoKind::Bridge)], None).await?,
         };
+        let Some(bridge) = bridge.map(|bridge| bridge.ifindex) else { return Ok(None) };
         let needy = link_by_name(&self.rtnl, NEEDY).await?;
         if needy.as_ref().and_then(|needy| needy.controller) != Some(bridge) {
             // One that is on no bridge any more is made anew: it may be anybody's.
@@ -51,55 +51,11 @@ impl Host {
             let infos = vec![LinkInfo::Kind(InfoKind::Vxlan), LinkInfo::Data(vxlan)];
             self.make(NEEDY, infos, Some(bridge)).await?;
         }
-        if veth.controller != Some(bridge) {
-            self.enslave(veth.ifindex, bridge).await?;
-            altered.push("headroom");
-        }
-        Ok(altered)
+        Ok(Some(bridge))
     }
 
-    /// Sets the bridge down if another set it up; tells whether it was.
-    pub async fn keep_bridge_down(&self) -> Result<bool, RtnlError> {
-        let Some(bridge) = link_by_name(&self.rtnl, BRIDGE).await?.filter(|bridge| bridge.up) else {
-            return Ok(false);
-        };
-        let mut message = LinkMessage::default();
-        message.header.index = bridge.ifindex.0;
-        message.header.change_mask = LinkFlags::Up;
-        self.rtnl.request(RouteNetlinkMessage::SetLink(message), Verb::Plain).await?;
-        Ok(true)
-    }
-
-    /// Removes the bridge and the vxlan device.
-    pub async fn remove_headroom(&self) -> Result<(), RtnlError> {
-        for name in [NEEDY, BRIDGE] {
-            if let Some(link) = link_by_name(&self.rtnl, name).await? {
-                self.delete_link(link.ifindex).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn make(
-        &self,
-        name: &str,
-        infos: Vec<LinkInfo>,
-        bridge: Option<Ifindex>,
-    ) -> Result<Ifindex, RtnlError> {
-        let mut message = LinkMessage::default();
-        message.attributes = vec![LinkAttribute::IfName(name.to_owned()), LinkAttribute::LinkInfo(infos)];
-        message.attributes.extend(bridge.map(|bridge| LinkAttribute::Controller(bridge.0)));
-        match self.rtnl.request(RouteNetlinkMessage::NewLink(message), Verb::Create).await {
-            Err(error) if error.errno() != Some(Errno::EXIST) => return Err(error),
-            // Another call made it meanwhile.
-            _ => {}
-        }
-        let made = link_by_name(&self.rtnl, name).await?;
-        Ok(made.map_or(Ifindex(0), |link| link.ifindex))
-    }
-
-    /// Makes a veth a port of the bridge that reaches no other port.
-    async fn enslave(&self, veth: Ifindex, bridge: Ifindex) -> Result<(), RtnlError> {
+    /// Gives both ends of a veth headroom: makes it a port of the bridge that reaches no other port.
+    pub async fn give_headroom(&self, veth: Ifindex, bridge: Ifindex) -> Result<(), RtnlError> {
         let mut message = LinkMessage::default();
         message.header.index = veth.0;
         message.attributes.push(LinkAttribute::Controller(bridge.0));
@@ -117,12 +73,37 @@ impl Host {
         self.rtnl.request(RouteNetlinkMessage::NewLink(message), Verb::Plain).await.map(|_| ())
     }
 
-    async fn delete_link(&self, ifindex: Ifindex) -> Result<(), RtnlError> {
+    /// Sets the bridge down.
+    pub async fn set_bridge_down(&self, bridge: Ifindex) -> Result<(), RtnlError> {
         let mut message = LinkMessage::default();
-        message.header.index = ifindex.0;
-        match self.rtnl.request(RouteNetlinkMessage::DelLink(message), Verb::Plain).await {
-            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
-            result => result.map(|_| ()),
+        message.header.index = bridge.0;
+        message.header.change_mask = LinkFlags::Up;
+        self.rtnl.request(RouteNetlinkMessage::SetLink(message), Verb::Plain).await.map(|_| ())
+    }
+
+    /// Removes the bridge and the vxlan device.
+    pub async fn remove_headroom(&self) -> Result<(), RtnlError> {
+        for name in [NEEDY, BRIDGE] {
+            if let Some(link) = link_by_name(&self.rtnl, name).await? {
+                self.delete_link(link.ifindex).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a device, which another call may have made meanwhile.
+    async fn make(
+        &self,
+        name: &str,
+        infos: Vec<LinkInfo>,
+        bridge: Option<Ifindex>,
+    ) -> Result<Option<Link>, RtnlError> {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![LinkAttribute::IfName(name.to_owned()), LinkAttribute::LinkInfo(infos)];
+        message.attributes.extend(bridge.map(|bridge| LinkAttribute::Controller(bridge.0)));
+        match self.rtnl.request(RouteNetlinkMessage::NewLink(message), Verb::Create).await {
+            Err(error) if error.errno() != Some(Errno::EXIST) => Err(error),
+            _ => link_by_name(&self.rtnl, name).await,
         }
     }
 }

@@ -105,6 +105,16 @@ impl Host {
         Ok(answers.into_iter().filter_map(link_of_answer).map(|link| (link.ifindex, link)).collect())
     }
 
+    /// Deletes a device. It is no error if there is none.
+    pub(super) async fn delete_link(&self, ifindex: Ifindex) -> Result<(), RtnlError> {
+        let mut message = LinkMessage::default();
+        message.header.index = ifindex.0;
+        match self.rtnl.request(RouteNetlinkMessage::DelLink(message), Verb::Plain).await {
+            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+
     /// Reads one device by its index; `None` if there is no such device.
     pub async fn link(&self, ifindex: Ifindex) -> Result<Option<Link>, RtnlError> {
         link_by_index(&self.rtnl, ifindex).await

@@ -102,7 +102,11 @@ pub async fn create(host: &Host, fds: &NamespaceFds, spec: &VethSpec) -> Result<
     let made = link_by_name(&host.rtnl, &spec.host_name).await.map_err(failed(doing))?;
     let made = made.ok_or_else(|| VethError::Gone(spec.host_name.clone()))?;
     // Frames go without it too, only slower.
-    if let Err(error) = host.give_headroom(&made).await {
+    let headroom = async {
+        let bridge = host.headroom_bridge().await?;
+        if let Some(bridge) = bridge { host.give_headroom(made.ifindex, bridge).await } else { Ok(()) }
+    };
+    if let Err(error) = headroom.await {
         tracing::warn!(device = spec.host_name, %error, "no headroom: datagrams of this container cost more");
     }
     let result = set_up(host, &container, spec, &made).await;
@@ -117,12 +121,7 @@ pub async fn create(host: &Host, fds: &NamespaceFds, spec: &VethSpec) -> Result<
 impl Host {
     /// Deletes a veth pair by its end on the host. It is no error if there is none.
     pub async fn delete_veth(&self, host_ifindex: Ifindex) -> Result<(), VethError> {
-        let mut message = LinkMessage::default();
-        message.header.index = host_ifindex.0;
-        match self.rtnl.request(RouteNetlinkMessage::DelLink(message), Verb::Plain).await {
-            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
-            result => result.map(|_| ()).map_err(failed("delete the veth pair")),
-        }
+        self.delete_link(host_ifindex).await.map_err(failed("delete the veth pair"))
     }
 
     /// The veth devices on this host whose names are of our form.
