@@ -9,9 +9,10 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::{
     bindings::{
-        __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
-        BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ZERO_CSUM_TX, TC_ACT_UNSPEC, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
-        bpf_redir_neigh, bpf_tunnel_key,
+        __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
+        BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
+        BPF_F_ZERO_CSUM_TX, TC_ACT_UNSPEC, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, bpf_redir_neigh,
+        bpf_tunnel_key,
     },
     helpers::{
         bpf_get_hash_recalc, bpf_l3_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer,
@@ -34,6 +35,18 @@ const HEADERS: usize = 14 + 20;
 const OVERHEAD: i32 = 50;
 /// Those and the inner Ethernet header.
 const TEMPLATE: usize = 64;
+/// What outer headers are pushed, for `bpf_skb_adjust_room`.
+const ENCAP: u32 = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
+/// The headers of `headers_out`: UDP from one port to VXLAN's, of which only `headers_in` sees anything.
+const HEADERS_OUT: [u8; TEMPLATE] = {
+    let mut bytes = [0; TEMPLATE];
+    // IPv4; version and length of its header, TTL, UDP.
+    (bytes[12], bytes[14], bytes[22], bytes[23]) = (8, 0x45, 64, 17);
+    [bytes[34], bytes[35], bytes[36], bytes[37]] = [0xc0, 0, 0x12, 0xb5];
+    // VXLAN: a VNI follows, 1; inside, IPv4 again.
+    (bytes[42], bytes[48], bytes[62]) = (8, 1, 8);
+    bytes
+};
 
 /// Destination -> interface index of the underlay device, next hop.
 #[map]
@@ -87,6 +100,18 @@ fn redirect_in(ctx: TcContext) -> i32 {
     destination(&ctx).and_then(|to| deliver(&ctx, to)).unwrap_or(TC_ACT_UNSPEC)
 }
 
+/// As `redirect_out`, under headers that are the same for every packet but for the lengths.
+#[classifier]
+fn headers_out(ctx: TcContext) -> i32 {
+    headers_out_of(&ctx).unwrap_or(TC_ACT_UNSPEC)
+}
+
+/// As `redirect_in`, from under them.
+#[classifier]
+fn headers_in(ctx: TcContext) -> i32 {
+    headers_in_of(&ctx).unwrap_or(TC_ACT_UNSPEC)
+}
+
 /// TC ingress of a container's veth on the host: to a tunnel device of the kernel, as Cilium does.
 #[classifier]
 fn tunnel_out(ctx: TcContext) -> i32 {
@@ -117,12 +142,7 @@ fn four_lru_of(ctx: &TcContext) -> Option<i32> {
     // SAFETY: as above.
     unsafe { LRU_SOURCE.get(source) }?;
 
-    let outer = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
-    let flags = u64::from(outer | BPF_F_ADJ_ROOM_FIXED_GSO) | 14 << 56;
-    // SAFETY: the context is the one the program was called with.
-    if unsafe { bpf_skb_adjust_room(skb(ctx), OVERHEAD, BPF_ADJ_ROOM_MAC, flags) } != 0 {
-        return None;
-    }
+    adjust_room(ctx, OVERHEAD, ENCAP)?;
     let room = bytes_mut::<TEMPLATE>(ctx)?;
     for (place, word) in headers[1..].iter().enumerate() {
         room[place * 4..][..4].copy_from_slice(word);
@@ -141,7 +161,31 @@ fn four_lru_of(ctx: &TcContext) -> Option<i32> {
 
 #[inline(always)]
 fn redirect_out_of(ctx: &TcContext) -> Option<i32> {
+    send(destination(ctx)?)
+}
+
+#[inline(always)]
+fn headers_out_of(ctx: &TcContext) -> Option<i32> {
     let to = destination(ctx)?;
+    // 16 bits hold the length of any super-frame of TCP under these headers.
+    let total = ctx.len() as u16 + OVERHEAD as u16 - 14;
+    adjust_room(ctx, OVERHEAD, ENCAP | BPF_F_ADJ_ROOM_NO_CSUM_RESET)?;
+    let room = bytes_mut::<TEMPLATE>(ctx)?;
+    *room = HEADERS_OUT;
+    room[16..18].copy_from_slice(&total.to_be_bytes());
+    room[38..40].copy_from_slice(&(total - 20).to_be_bytes());
+    send(to)
+}
+
+#[inline(always)]
+fn headers_in_of(ctx: &TcContext) -> Option<i32> {
+    adjust_room(ctx, -OVERHEAD, BPF_F_ADJ_ROOM_DECAP_L3_IPV4 | BPF_F_ADJ_ROOM_NO_CSUM_RESET)?;
+    deliver(ctx, destination(ctx)?)
+}
+
+/// Sends a packet the way out to a destination.
+#[inline(always)]
+fn send(to: [u8; 4]) -> Option<i32> {
     // SAFETY: see `NO_PREALLOC`.
     let [ifindex, next_hop] = *unsafe { WAY_OUT.get(to) }?;
     let mut words = [const { MaybeUninit::uninit() }; 3];
@@ -198,6 +242,15 @@ fn deliver(ctx: &TcContext, to: [u8; 4]) -> Option<i32> {
     header[8..].copy_from_slice(&c);
     // SAFETY: the helper takes numbers only.
     Some(unsafe { bpf_redirect_peer(u32::from_ne_bytes(ifindex), 0) } as i32)
+}
+
+/// Opens or closes room after the Ethernet header.
+#[inline(always)]
+fn adjust_room(ctx: &TcContext, by: i32, flags: u32) -> Option<()> {
+    let inner_ethernet = if by > 0 { 14 << 56 } else { 0 };
+    let flags = u64::from(flags | BPF_F_ADJ_ROOM_FIXED_GSO) | inner_ethernet;
+    // SAFETY: the context is the one the program was called with.
+    (unsafe { bpf_skb_adjust_room(skb(ctx), by, BPF_ADJ_ROOM_MAC, flags) } == 0).then_some(())
 }
 
 /// Fills words with zeros, by words: of a plain zeroing the compiler makes a call that goes byte by byte.

@@ -73,7 +73,7 @@ fn per_second(figures: &Figures) -> f64 {
 
 /// Everything, in the order of the report.
 ///
-/// A round of eight modes takes about 140 s. Of what spreads most many windows are taken.
+/// A round of nine modes takes about 190 s. Of what spreads most many windows are taken.
 pub(crate) static PROBES: [Probe; 12] = [
     Probe {
         name: "stream",

@@ -4,6 +4,7 @@ mod bridge;
 mod cilium;
 mod docker;
 mod flannel;
+mod headers;
 mod hosts;
 mod ours;
 mod pair;
@@ -17,8 +18,8 @@ use std::{net::IpAddr, path::PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 /// The names of all modes, in the order of the report.
-pub(crate) const ALL: [&str; 8] =
-    ["hosts", "routed", "redirect", "docker", "bridge", "flannel", "cilium", "ours"];
+pub(crate) const ALL: [&str; 9] =
+    ["hosts", "routed", "redirect", "headers", "docker", "bridge", "flannel", "cilium", "ours"];
 
 /// Where the load of a figure goes.
 #[derive(Clone, Debug)]
@@ -54,6 +55,7 @@ pub(crate) fn start(name: &str) -> Result<Box<dyn Mode>> {
     let mode: Box<dyn Mode> = match name {
         "hosts" => Box::new(hosts::Hosts::start()?),
         "redirect" => Box::new(redirect::start()?),
+        "headers" => Box::new(headers::start()?),
         "docker" => Box::new(docker::Docker::start()?),
         "bridge" => Box::new(bridge::start()?),
         "flannel" => Box::new(flannel::start()?),

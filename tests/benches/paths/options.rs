@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// How often each figure is measured in every mode.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
-    /// Only these modes, separated by commas: hosts, routed, redirect, docker, bridge, flannel, cilium, ours.
+    /// Only these modes, separated by commas: hosts, routed, redirect, headers, docker, bridge, flannel, cilium, ours.
     #[arg(long, value_delimiter = ',')]
     modes: Vec<String>,
     /// Only these figures: stream, stream8, rr, loaded-rr, crr, udp-rr, udp, udp-segment, cpu-gb, cpu-packets,
