@@ -17,6 +17,7 @@ pub mod ecn;
 pub mod entropy;
 pub mod hash;
 pub mod header;
+pub mod icmp;
 pub mod map;
 pub mod mark;
 pub mod meta;
