@@ -50,7 +50,13 @@ impl Flow {
     /// The flow of a frame that is not IP.
     #[inline(always)]
     pub(crate) fn other(eth: &Eth) -> Self {
-        Self { family: Family::Other, tos: 0, hash: entropy::stations(eth.src, eth.dst), protocol: 0, transport: 0 }
+        Self {
+            family: Family::Other,
+            tos: 0,
+            hash: entropy::stations(eth.src, eth.dst),
+            protocol: 0,
+            transport: 0,
+        }
     }
 }
 
@@ -63,13 +69,7 @@ impl Ip {
             if self.fragment { (protocol::FRAGMENT, NO_PORTS) } else { (self.protocol, self.ports) };
         let ([a, b], [c, d]) = (ports.src, ports.dst);
         let hash = entropy::flow(self.src, self.dst, protocol, u32::from_ne_bytes([a, b, c, d]));
-        Flow {
-            family: self.family,
-            tos: self.tos,
-            hash,
-            protocol: self.protocol,
-            transport: self.transport,
-        }
+        Flow { family: self.family, tos: self.tos, hash, protocol: self.protocol, transport: self.transport }
     }
 }
 

@@ -13,8 +13,8 @@ use aya_ebpf::{
         BPF_F_ADJ_ROOM_NO_CSUM_RESET, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
     },
     helpers::{
-        bpf_csum_diff, bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes,
-        bpf_skb_pull_data, bpf_skb_store_bytes,
+        bpf_csum_diff, bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail,
+        bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes,
     },
     programs::TcContext,
 };
@@ -163,7 +163,13 @@ impl<'a> Packet<'a> {
         let bytes = self.at::<[u8; 512]>(offset)?;
         // SAFETY: the bytes are readable, as just checked, and nothing is taken from the null pointer, of size 0.
         let sum = unsafe {
-            bpf_csum_diff(core::ptr::null_mut(), 0, bytes.as_ptr().cast_mut().cast(), bytes.len() as u32, seed)
+            bpf_csum_diff(
+                core::ptr::null_mut(),
+                0,
+                bytes.as_ptr().cast_mut().cast(),
+                bytes.len() as u32,
+                seed,
+            )
         };
         u32::try_from(sum).map_err(|_| DropReason::KernelRefused)
     }

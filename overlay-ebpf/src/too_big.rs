@@ -7,7 +7,7 @@
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use overlay_common::{
     Counter, DropReason, Ip16,
-    header::{Eth, Header as _, protocol},
+    header::{Eth, protocol},
     icmp, vxlan,
 };
 

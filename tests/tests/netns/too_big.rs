@@ -46,7 +46,8 @@ fn an_echo_request_of_one_byte_too_many_is_answered_with_the_mtu() {
         let ping = |size: usize| {
             let size = (size - headers).to_string();
             let mut command = a.netns.command("ping");
-            let output = command.args(["-n", "-c", "1", "-W", "1", "-M", "do", "-s", &size, &to.to_string()]).output();
+            let output =
+                command.args(["-n", "-c", "1", "-W", "1", "-M", "do", "-s", &size, &to.to_string()]).output();
             String::from_utf8_lossy(&output.expect("ping runs").stdout).into_owned()
         };
         let before = Drops::read(&lab.hosts[0]);

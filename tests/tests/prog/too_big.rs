@@ -18,7 +18,12 @@ use crate::{
 const LONG: usize = INNER_MTU as usize + 1;
 
 /// A packet of `len` bytes between two endpoints.
-fn packet_v4(protocol: IpNumber, start: &[u8], len: usize, edit: impl FnOnce(&mut etherparse::Ipv4Header)) -> Vec<u8> {
+fn packet_v4(
+    protocol: IpNumber,
+    start: &[u8],
+    len: usize,
+    edit: impl FnOnce(&mut etherparse::Ipv4Header),
+) -> Vec<u8> {
     let mut payload = start.to_vec();
     payload.extend((start.len()..len - 20).map(|n| n as u8));
     let edit = |header: &mut etherparse::Ipv4Header| {
@@ -50,7 +55,8 @@ fn answer(kernel: &Kernel, frame: &[u8], gso_size: u32) -> Vec<u8> {
 #[track_caller]
 fn assert_answer_v4(answer: &[u8], frame: &[u8]) {
     let sliced = SlicedPacket::from_ethernet(answer).expect("a frame");
-    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Icmpv4(message))) = (&sliced.net, &sliced.transport) else {
+    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Icmpv4(message))) = (&sliced.net, &sliced.transport)
+    else {
         panic!("no ICMP: {answer:02x?}");
     };
     let header = ip.header().to_header();
@@ -66,7 +72,8 @@ fn assert_answer_v4(answer: &[u8], frame: &[u8]) {
 #[track_caller]
 fn assert_answer_v6(answer: &[u8], frame: &[u8]) {
     let sliced = SlicedPacket::from_ethernet(answer).expect("a frame");
-    let (Some(NetSlice::Ipv6(ip)), Some(TransportSlice::Icmpv6(message))) = (&sliced.net, &sliced.transport) else {
+    let (Some(NetSlice::Ipv6(ip)), Some(TransportSlice::Icmpv6(message))) = (&sliced.net, &sliced.transport)
+    else {
         panic!("no ICMPv6: {answer:02x?}");
     };
     let header = ip.header().to_header();
@@ -131,7 +138,8 @@ fn nobody_is_told_who_did_not_ask_or_must_not_be() {
     // Echo requests are.
     let frame = packet_v4(IpNumber::ICMP, &[8, 0, 0, 0, 0, 0, 0, 0], LONG, |_| {});
     assert_answer_v4(&answer(&kernel, &frame, 0), &frame);
-    let behind = [extension(IpNumber::IPV6_ICMP, 0), icmpv6_message(OWN.v6, REMOTE.v6, 128, &[0; 4])].concat();
+    let behind =
+        [extension(IpNumber::IPV6_ICMP, 0), icmpv6_message(OWN.v6, REMOTE.v6, 128, &[0; 4])].concat();
     let frame = packet_v6(IpNumber::IPV6_DESTINATION_OPTIONS, &behind, LONG);
     assert_answer_v6(&answer(&kernel, &frame, 0), &frame);
 }
