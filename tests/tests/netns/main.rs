@@ -29,5 +29,6 @@ mod source;
 mod start;
 mod stream;
 mod support;
+mod too_big;
 mod traffic;
 mod wire;
