@@ -7,7 +7,7 @@
 use std::{thread, time::Duration};
 
 use anyhow::Result;
-use overlay_common::DropReason;
+use overlay_common::{Counter, DropReason};
 
 use crate::{
     differences::{self, BYTES, DIFFERENCES},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How often a frame is tried by itself before it is a difference: a busy machine may deliver late.
-const TRIES: usize = 3;
+pub(crate) const TRIES: usize = 3;
 /// Until then whatever is under way has come.
 const SETTLE: Duration = Duration::from_millis(2);
 
@@ -83,12 +83,20 @@ impl Tally {
 pub(crate) struct Judge {
     pub(crate) lane: Lane,
     pub(crate) tally: Tally,
+    /// What `from_container` dropped: the same counters have both.
+    outbound: Vec<u64>,
     room: Box<[u8; LONGEST]>,
 }
 
 impl Judge {
     pub(crate) fn new(lane: Lane) -> Self {
-        Self { lane, tally: Tally::new(), room: Box::new([0; LONGEST]) }
+        let outbound = vec![0; DropReason::ALL.len()];
+        Self { lane, tally: Tally::new(), outbound, room: Box::new([0; LONGEST]) }
+    }
+
+    /// How often `from_underlay` dropped for a reason.
+    pub(crate) fn inbound_dropped(&self, reason: DropReason) -> u64 {
+        self.lane.dropped(reason) - self.outbound[reason as usize]
     }
 
     /// Tries frames; those that ours did not do with what it must.
@@ -216,6 +224,7 @@ impl Judge {
     pub(crate) fn outbound(&mut self, frames: Vec<Vec<u8>>) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         self.drain()?;
+        let before = self.lane.all_dropped();
         for frame in frames {
             self.tally.frames += 1;
             let outcome = self.sent(&frame)?;
@@ -228,12 +237,15 @@ impl Judge {
             let outcome = if again { self.sent(&frame)? } else { outcome };
             found.extend(outcome);
         }
+        for reason in moved(&before, &self.lane.all_dropped()) {
+            self.outbound[reason as usize] += 1;
+        }
         self.drain()?;
         Ok(found)
     }
 
     fn sent(&mut self, frame: &[u8]) -> Result<Option<Found>> {
-        let counter = overlay_common::Counter::ToUnderlay;
+        let counter = Counter::ToUnderlay;
         let before = self.lane.counter(counter)?;
         self.lane.container.send(frame)?;
         let delivered = self.lane.from_kernel.receive(&mut self.room)?;
