@@ -15,13 +15,19 @@ use crate::{
 
 /// Where the corpus is: each file a frame that ours once treated otherwise than it must, or might have.
 pub(crate) fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
+    root().join("tests/corpus")
+}
+
+/// The root of the workspace.
+fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// Where frames that were found are left.
 pub(crate) fn findings() -> PathBuf {
     let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")).join("fuzz")
+    named.unwrap_or_else(|| root().join("target")).join("fuzz")
 }
 
 /// The frames of the corpus, by name.

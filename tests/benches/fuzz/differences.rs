@@ -159,11 +159,13 @@ pub(crate) fn of(frame: &Parsed<'_>) -> Option<usize> {
     DIFFERENCES.iter().position(|difference| (difference.holds)(frame))
 }
 
-/// Differences of bytes in a frame that both deliver: what they are, and what becomes of the kernel's bytes.
+/// Differences of bytes in a frame that both deliver.
 pub(crate) struct Bytes {
+    /// What they are.
     pub(crate) name: &'static str,
-    /// Changes what the kernel delivered into what we must; whether that was needed.
-    pub(crate) apply: fn(&mut Vec<u8>) -> bool,
+    /// Changes what the kernel delivered of an inner frame into what we must; whether that was needed.
+    pub(crate) apply: fn(sent: &[u8], delivered: &mut Vec<u8>) -> bool,
+    /// Why.
     pub(crate) why: &'static str,
 }
 
@@ -171,15 +173,29 @@ pub(crate) struct Bytes {
 const SHORTEST: usize = 34;
 
 /// The differences of bytes.
-pub(crate) const BYTES: &[Bytes] = &[Bytes {
-    name: "short, not IP",
-    apply: |frame| {
-        let ip = matches!(frame.get(12..14), Some([0x08, 0x00] | [0x86, 0xdd]));
-        let short = !ip && frame.len() < SHORTEST;
-        if short {
-            frame.resize(SHORTEST, 0);
-        }
-        short
+pub(crate) const BYTES: &[Bytes] = &[
+    Bytes {
+        name: "short, not IP",
+        apply: |_, delivered| {
+            let ip = matches!(delivered.get(12..14), Some([0x08, 0x00] | [0x86, 0xdd]));
+            let short = !ip && delivered.len() < SHORTEST;
+            if short {
+                delivered.resize(SHORTEST, 0);
+            }
+            short
+        },
+        why: "padded with zeros to 34 bytes, the least that `bpf_skb_adjust_room` leaves",
     },
-    why: "padded with zeros to 34 bytes, the least that `bpf_skb_adjust_room` leaves",
-}];
+    Bytes {
+        name: "marked, sum 0xffff",
+        apply: |sent, delivered| {
+            let marked = delivered.get(12..14) == Some(&[0x08, 0x00]) && delivered.get(15) != sent.get(15);
+            let minus_zero = marked && delivered.get(24..26) == Some(&[0xff, 0xff]);
+            if minus_zero {
+                delivered[24..26].fill(0);
+            }
+            minus_zero
+        },
+        why: "RFC 1624 section 3: 0, as if summed anew; the kernel adds as RFC 1141 did",
+    },
+];

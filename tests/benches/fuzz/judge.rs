@@ -266,11 +266,13 @@ impl Judge {
 
 /// What ours must do with a frame that the kernel delivers.
 fn expected(frame: &[u8], mut delivered: Vec<u8>, tally: &mut Tally) -> Expected {
-    if let Some(row) = Parsed::read(frame).as_ref().and_then(differences::of) {
-        return Expected::Count(row);
-    }
-    for (bytes, count) in BYTES.iter().zip(&mut tally.bytes) {
-        *count += u64::from((bytes.apply)(&mut delivered));
+    if let Some(parsed) = Parsed::read(frame) {
+        if let Some(row) = differences::of(&parsed) {
+            return Expected::Count(row);
+        }
+        for (bytes, count) in BYTES.iter().zip(&mut tally.bytes) {
+            *count += u64::from((bytes.apply)(parsed.inner, &mut delivered));
+        }
     }
     Expected::Deliver(delivered)
 }
