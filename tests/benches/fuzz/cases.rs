@@ -37,7 +37,8 @@ pub(crate) fn read(dir: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "hex") {
-            let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let frame = parse(&text).with_context(|| format!("{} is no frame in hex", path.display()))?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             cases.push((name, frame));
@@ -55,7 +56,10 @@ fn parse(text: &str) -> Option<Vec<u8>> {
         .filter(|c| !c.is_whitespace())
         .map(|c| c.to_digit(16))
         .collect::<Option<_>>()?;
-    (digits.len() % 2 == 0).then(|| digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())
+    digits
+        .len()
+        .is_multiple_of(2)
+        .then(|| digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())
 }
 
 /// The text of a frame.

@@ -77,11 +77,10 @@ fn checked(frame: &Parsed<'_>) -> Result<Asked, DropReason> {
     let packet = Inner6::read(frame.inner).ok_or(DropReason::Malformed)?;
     match packet.last {
         Last::Lost => Err(DropReason::Malformed),
-        Last::Later => Ok(None),
         Last::Transport(58, message) => icmpv6(frame, &packet, message),
         // Their ports are read.
         Last::Transport(6 | 17 | 132, header) if header.len() < 4 => Err(DropReason::Malformed),
-        Last::Transport(..) => Ok(None),
+        Last::Later | Last::Transport(..) => Ok(None),
     }
 }
 

@@ -7,11 +7,14 @@ use overlay_common::MacAddr;
 use overlay_tests::Random;
 
 use crate::{
-    build::{each_kind, eth, extension, fragment_offset, icmpv6, not_ip, udp, udp_v4, v4, v4_with, v6, v6_with},
+    build::{
+        each_kind, eth, extension, fragment_offset, icmpv6, not_ip, udp, udp_v4, v4, v4_with, v6, v6_with,
+    },
     parsed::checksum,
     scene::{
-        ABROAD, BESIDE, DEVICE_MAC, EGRESS, FOREIGN_VNI, LOCAL, NAMED, NOBODY, OTHER_VNI, OTHER_VTEP, OUR_VTEP,
-        OUTER_DST, OWN, PLAIN, PLAIN_VTEP, REMOTE, SECRET_VNI, STRANGER, Station, UDP_PORT, VNI, VTEP,
+        ABROAD, BESIDE, DEVICE_MAC, EGRESS, FOREIGN_VNI, LOCAL, NAMED, NOBODY, OTHER_VNI, OTHER_VTEP,
+        OUR_VTEP, OUTER_DST, OWN, PLAIN, PLAIN_VTEP, REMOTE, SECRET_VNI, STRANGER, Station, UDP_PORT, VNI,
+        VTEP,
     },
 };
 
@@ -233,15 +236,10 @@ fn neighbours(src: &Station, about: &Station, to: MacAddr) -> Vec<Vec<u8>> {
     ] {
         let option = [if kind == 135 { 1 } else { 2 }, 1];
         let body = [&[0; 4][..], &target.octets(), &option, &src.mac.octets()].concat();
-        let packet = v6_with(
-            from,
-            about.v6,
-            IpNumber::IPV6_ICMP,
-            &icmpv6(from, about.v6, kind, &body),
-            |header| {
+        let packet =
+            v6_with(from, about.v6, IpNumber::IPV6_ICMP, &icmpv6(from, about.v6, kind, &body), |header| {
                 header.hop_limit = 255;
-            },
-        );
+            });
         frames.push(eth(to, src.mac, 0x86dd, &packet));
     }
     let hidden = [extension(IpNumber::IPV6_ICMP, 0), icmpv6(src.v6, about.v6, 135, &[0; 20])].concat();

@@ -143,7 +143,9 @@ impl Judge {
         // The kernel sums the outer datagram, our programs do not: without its checksum they must agree.
         let Some(without) = parsed::without_wrong_udp_checksum(frame) else { return Ok(Expected::Drop) };
         self.lane.to_kernel.send(&without)?;
-        let Some(delivered) = self.lane.from_kernel.receive(&mut self.room)? else { return Ok(Expected::Drop) };
+        let Some(delivered) = self.lane.from_kernel.receive(&mut self.room)? else {
+            return Ok(Expected::Drop);
+        };
         self.tally.unsummed += 1;
         Ok(expected(frame, delivered.to_vec(), &mut self.tally))
     }
@@ -279,8 +281,9 @@ fn expected(frame: &[u8], mut delivered: Vec<u8>, tally: &mut Tally) -> Expected
 
 /// The reasons that were counted meanwhile, as often as they were.
 fn moved(before: &[(DropReason, u64)], after: &[(DropReason, u64)]) -> Vec<DropReason> {
-    let more = before.iter().zip(after).flat_map(|((reason, old), (_, new))| {
-        std::iter::repeat_n(*reason, (new - old) as usize)
-    });
+    let more = before
+        .iter()
+        .zip(after)
+        .flat_map(|((reason, old), (_, new))| std::iter::repeat_n(*reason, (new - old) as usize));
     more.collect()
 }

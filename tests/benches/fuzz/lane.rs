@@ -16,22 +16,17 @@ use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{MapData, PerCpuArray, PerCpuHashMap},
-    programs::{
-        LinkOrder, SchedClassifier, TcAttachType,
-        tc::TcAttachOptions,
-    },
+    programs::{LinkOrder, SchedClassifier, TcAttachType, tc::TcAttachOptions},
 };
 use nix::net::if_::if_nametoindex;
-use overlay_common::{
-    Counter, DropReason, MacAddr,
-    map::DropKey,
-};
+use overlay_common::{Counter, DropReason, MacAddr, map::DropKey};
 use overlay_tests::Netns;
+use overlay_user::datapath::bpf::{BROKEN, OBJECT};
 
 use crate::{
     scene::{
-        self, DEVICE_MAC, Devices, KERNEL_MAC, KERNEL_VTEP, OTHER_VNI, OUR_VTEP, OUTER_DST, OWN, SECRET_VNI, VNI,
-        WAY_OUT, WAY_OUT_MAC,
+        self, DEVICE_MAC, Devices, KERNEL_MAC, KERNEL_VTEP, OTHER_VNI, OUR_VTEP, OUTER_DST, OWN, SECRET_VNI,
+        VNI, WAY_OUT, WAY_OUT_MAC,
     },
     wire::Wire,
 };
@@ -48,6 +43,16 @@ struct Hosts {
     sink: Netns,
     ours: Netns,
     container: Netns,
+}
+
+/// What is wrong with our host, for the test of the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// The programs do not carry congestion marks into IPv6.
+    Programs,
+    /// The tables do not say that the encrypted network is.
+    Tables,
 }
 
 /// A pair of hosts.
@@ -71,8 +76,8 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Makes the hosts of this number, with the programs of an object.
-    pub(crate) fn new(number: usize, object: &'static [u8]) -> Result<Self> {
+    /// Makes the hosts of this number.
+    pub(crate) fn new(number: usize, fault: Fault) -> Result<Self> {
         let hosts = Hosts::new(number)?;
         let index = |netns: &Netns, name: &'static str| -> Result<u32> {
             netns.enter(|| if_nametoindex(name))?.with_context(|| format!("no device {name}"))
@@ -90,8 +95,9 @@ impl Lane {
             port: index(&hosts.ours, "port0")?,
             way_out: index(&hosts.ours, "way0")?,
         };
+        let object = if fault == Fault::Programs { BROKEN } else { OBJECT };
         let mut ebpf = hosts.ours.enter(|| attach(object))??;
-        scene::fill(&mut ebpf, &devices)?;
+        scene::fill(&mut ebpf, &devices, fault == Fault::Tables)?;
         Ok(Self {
             to_kernel: sender(&hosts.ingress, "kernel0")?,
             from_kernel: hosts.sink.enter(|| Wire::receiver(0))??,
@@ -144,7 +150,8 @@ impl Hosts {
         // A fragment of one frame would else wait for that of another.
         hosts.kernel.sysctl("net/ipv4/ipfrag_low_thresh", "0")?;
         hosts.kernel.sysctl("net/ipv4/ipfrag_high_thresh", "0")?;
-        let cable = |(a, a_name, a_mac): (&Netns, &str, MacAddr), (b, b_name, b_mac): (&Netns, &str, MacAddr)| {
+        let cable = |(a, a_name, a_mac): (&Netns, &str, MacAddr),
+                     (b, b_name, b_mac): (&Netns, &str, MacAddr)| {
             let b_ns = b.name();
             a.ip(&format!(
                 "link add {a_name} mtu 9000 address {a_mac} type veth \

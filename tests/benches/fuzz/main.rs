@@ -26,13 +26,12 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::Parser as _;
 use overlay_tests::interrupt;
-use overlay_user::datapath::bpf::OBJECT;
 
 use self::{
     differences::DIFFERENCES,
     grammar::Grammar,
-    judge::Judge,
-    lane::Lane,
+    judge::{Found, Judge},
+    lane::{Fault, Lane},
     options::Options,
     run::{Numbered, Outcome},
 };
@@ -76,13 +75,16 @@ fn fuzz(options: &Options) -> Result<bool> {
     let (grammar, seed) = (Grammar::new(), options.seed());
     println!("seed {seed}");
     let mut results = Results::default();
-    let caught = run::broken(&grammar, seed, SOON)?;
-    if let Some(caught) = &caught {
-        let run::Caught { found, frames, took } = caught;
-        println!("a program broken on purpose was caught after {frames} frames, {:.2} s", took.as_secs_f64());
-        cases::describe(found).iter().for_each(|line| println!("  {line}"));
+    for (fault, what) in
+        [(Fault::Programs, "a broken program"), (Fault::Tables, "a network without its rule")]
+    {
+        let caught = run::caught(&grammar, seed, fault, SOON)?;
+        if let Some(run::Caught { found, frames, took }) = &caught {
+            println!("{what} was caught after {frames} frames, {:.2} s", took.as_secs_f64());
+            tell(found);
+        }
+        results.take(&format!("catches {what}"), caught.is_some());
     }
-    results.take("catches a broken program", caught.is_some());
     corpus(&mut results)?;
     let mut outcome = run::run(&grammar, seed, options.end())?;
     for line in report::lines(&outcome) {
@@ -99,7 +101,7 @@ fn fuzz(options: &Options) -> Result<bool> {
         let way = if outbound { "out" } else { "in" };
         let path = cases::write(&format!("{seed}-{way}-{index}"), &found)?;
         println!("difference  frame {index} {way}, {} bytes: {}", found.frame.len(), path.display());
-        cases::describe(&found).iter().for_each(|line| println!("  {line}"));
+        tell(&found);
         if !outbound {
             println!("  to keep it as a case: mv {} {}/NAME.hex", path.display(), cases::corpus().display());
         }
@@ -111,13 +113,20 @@ fn fuzz(options: &Options) -> Result<bool> {
     Ok(failed == 0)
 }
 
+/// Prints what was expected and what was met.
+fn tell(found: &Found) {
+    for line in cases::describe(found) {
+        println!("  {line}");
+    }
+}
+
 /// Tries the frames of the corpus.
 fn corpus(results: &mut Results) -> Result<()> {
-    let mut judge = Judge::new(Lane::new(0, OBJECT)?);
+    let mut judge = Judge::new(Lane::new(0, Fault::None)?);
     for (name, frame) in cases::read(&cases::corpus())? {
         let found = judge.single(&frame, judge::TRIES)?;
         if let Some(found) = &found {
-            cases::describe(found).iter().for_each(|line| println!("  {line}"));
+            tell(found);
         }
         results.take(&format!("corpus {name}"), found.is_none());
     }
@@ -126,12 +135,11 @@ fn corpus(results: &mut Results) -> Result<()> {
 
 /// Whether every reason was met often enough, and every intended difference at all.
 fn coverage(outcome: &Outcome, results: &mut Results) {
-    let share = outcome.took.as_secs_f64() / HITS_IN.as_secs_f64();
-    let least = (HITS as f64 * share.min(1.0)) as u64;
+    let least = (u128::from(HITS) * outcome.took.as_millis() / HITS_IN.as_millis()).min(HITS.into());
     let rare: Vec<&str> = outcome
         .dropped
         .iter()
-        .filter(|(reason, count)| report::absent(*reason).is_none() && *count < least)
+        .filter(|(reason, count)| report::absent(*reason).is_none() && u128::from(*count) < least)
         .map(|(reason, _)| reason.name())
         .collect();
     if !rare.is_empty() {

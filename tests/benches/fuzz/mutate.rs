@@ -160,7 +160,8 @@ fn outer_ethernet(frame: &mut Vec<u8>, random: &mut Random) {
         2 => put(frame, 0, &[2, 0, 0, 0, 0, random.next() as u8]),
         3 => set(frame, 12, *pick(random, &[0x86dd, 0x0806, 0x88b5, 0x0600])),
         _ if frame.len() > 12 => {
-            let tag = *pick(random, &[[0x81, 0, 0, 0], [0x81, 0, 0xe0, 0], [0x81, 0, 0, 5], [0x88, 0xa8, 0, 0]]);
+            let tag =
+                *pick(random, &[[0x81, 0, 0, 0], [0x81, 0, 0xe0, 0], [0x81, 0, 0, 5], [0x88, 0xa8, 0, 0]]);
             frame.splice(12..12, tag);
         }
         _ => put(frame, 0, &DEVICE_MAC.octets()),

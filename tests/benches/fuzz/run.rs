@@ -13,13 +13,12 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use overlay_common::DropReason;
 use overlay_tests::interrupt;
-use overlay_user::datapath::bpf::{BROKEN, OBJECT};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::{
     grammar::Grammar,
     judge::{Found, Judge, Tally},
-    lane::Lane,
+    lane::{Fault, Lane},
     mutate,
     options::End,
 };
@@ -65,8 +64,9 @@ struct Shared<'a> {
 /// Tries frames of a seed.
 pub(crate) fn run(grammar: &Grammar, seed: u64, end: End) -> Result<Outcome> {
     let cpus = cpus()?;
-    let judges: Vec<Judge> =
-        (0..cpus.len()).map(|number| Ok(Judge::new(Lane::new(number, OBJECT)?))).collect::<Result<_>>()?;
+    let judges: Vec<Judge> = (0..cpus.len())
+        .map(|number| Ok(Judge::new(Lane::new(number, Fault::None)?)))
+        .collect::<Result<_>>()?;
     let shared = Shared {
         grammar,
         seed,
@@ -96,7 +96,9 @@ pub(crate) fn run(grammar: &Grammar, seed: u64, end: End) -> Result<Outcome> {
     let took = start.elapsed();
     interrupt::check()?;
     let mut tally = Tally::new();
-    judges.iter().for_each(|judge| tally.add(&judge.tally));
+    for judge in &judges {
+        tally.add(&judge.tally);
+    }
     let sum = |reason: DropReason| judges.iter().map(|judge| judge.inbound_dropped(reason)).sum();
     let dropped = DropReason::ALL.map(|reason| (reason, sum(reason))).to_vec();
     let judge = judges.into_iter().next().context("no CPU")?;
@@ -188,11 +190,11 @@ pub(crate) struct Caught {
     pub(crate) took: Duration,
 }
 
-/// Tries frames with programs that have a fault, for so long; none where it was not found.
-pub(crate) fn broken(grammar: &Grammar, seed: u64, within: Duration) -> Result<Option<Caught>> {
+/// Tries frames on hosts with a fault, for so long; none where it was not found.
+pub(crate) fn caught(grammar: &Grammar, seed: u64, fault: Fault, within: Duration) -> Result<Option<Caught>> {
     /// Small, so that the count is that of the frame.
     const FEW: u64 = 16;
-    let mut judge = Judge::new(Lane::new(0, BROKEN)?);
+    let mut judge = Judge::new(Lane::new(0, fault)?);
     let start = Instant::now();
     let mut frames = 0;
     while start.elapsed() < within {

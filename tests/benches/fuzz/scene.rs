@@ -107,8 +107,8 @@ pub(crate) struct Devices {
     pub(crate) way_out: u32,
 }
 
-/// Writes the tables.
-pub(crate) fn fill(ebpf: &mut Ebpf, devices: &Devices) -> Result<()> {
+/// Writes the tables; `clear`: the encrypted network's as if it were not.
+pub(crate) fn fill(ebpf: &mut Ebpf, devices: &Devices, clear: bool) -> Result<()> {
     let mut config: Array<MapData, NodeConfig> = take(ebpf, "CONFIG")?;
     config.set(0, NodeConfig::new(ip(OUR_VTEP).into(), devices.underlay, UDP_PORT, 1450), 0)?;
     let mut vteps: Array<MapData, Vtep> = take(ebpf, "VTEPS")?;
@@ -133,7 +133,7 @@ pub(crate) fn fill(ebpf: &mut Ebpf, devices: &Devices) -> Result<()> {
     }
     let mut members: HashMap<MapData, MemberKey, Member> = take(ebpf, "MEMBERS")?;
     for (number, vtep) in MEMBERS {
-        let flags = if number == SECRET_VNI { Member::ENCRYPTED } else { 0 };
+        let flags = if number == SECRET_VNI && !clear { Member::ENCRYPTED } else { 0 };
         let slice = if number == VNI { slice } else { Slice::NONE };
         members.insert(MemberKey::new(number, ip(vtep).into()), Member { flags, slice }, 0)?;
         members.insert(MemberKey::new(0, ip(vtep).into()), Member { flags: 0, slice: Slice::NONE }, 0)?;
@@ -170,13 +170,10 @@ fn endpoints(ebpf: &mut Ebpf, devices: &Devices, slice: Slice) -> Result<()> {
         if !derived {
             neigh.insert(NeighKey::new(VNI, ip(station.v4).into()), Neigh::new(station.mac), 0)?;
         }
-        neigh.insert(
-            NeighKey::new(VNI, IpAddr::from(station.v6).into()),
-            Neigh::new(station.mac),
-            0,
-        )?;
+        neigh.insert(NeighKey::new(VNI, IpAddr::from(station.v6).into()), Neigh::new(station.mac), 0)?;
     }
-    Ok(())
+    // Here already, were the network not encrypted.
+    Ok(fdb.insert(FdbKey::new(SECRET_VNI, LOCAL.mac), Fdb::local(devices.port), 0)?)
 }
 
 fn ip(addr: Ipv4Addr) -> IpAddr {
