@@ -26,19 +26,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("cargo:rerun-if-changed={DEBIAN_SOURCE}");
     let target = out.join("ebpf");
-    let mut objects = vec![("overlay-ebpf", "overlay.o")];
+    let mut objects = vec![("overlay-ebpf", "overlay.o", "")];
     if env::var_os("CARGO_FEATURE_REFERENCE").is_some() {
-        objects.push(("reference", "reference.o"));
+        objects.push(("reference", "reference.o", ""));
     }
-    for (binary, object) in objects {
-        compile(&root, &target, binary)?;
+    if env::var_os("CARGO_FEATURE_BROKEN").is_some() {
+        objects.push(("overlay-ebpf", "broken.o", "broken"));
+    }
+    for (binary, object, features) in objects {
+        compile(&root, &target, binary, features)?;
         fs::copy(target.join("bpfel-unknown-none/release").join(binary), out.join(object))?;
     }
     Ok(())
 }
 
 /// Runs cargo for the BPF target.
-fn compile(root: &Path, target: &Path, binary: &str) -> Result<(), Box<dyn Error>> {
+fn compile(root: &Path, target: &Path, binary: &str, features: &str) -> Result<(), Box<dyn Error>> {
     let arch = env::var("CARGO_CFG_TARGET_ARCH")?;
     let flags =
         [&format!("--cfg=bpf_target_arch=\"{arch}\""), "-Cdebuginfo=2", "-Clink-arg=--btf", UNALIGNED];
@@ -48,6 +51,7 @@ fn compile(root: &Path, target: &Path, binary: &str) -> Result<(), Box<dyn Error
         .args(["build", "--release", "--package", "overlay-ebpf", "--bin", binary, "-Zbuild-std=core"])
         .args(["--target", "bpfel-unknown-none", "--target-dir"])
         .arg(target)
+        .arg(format!("--features={features}"))
         .args(env::var_os("CARGO_FEATURE_ABI_NEXT").map(|_| "--features=abi-next"))
         // What cargo tells a build script about its own compiler must not reach this one.
         .env_remove("RUSTC_WORKSPACE_WRAPPER")

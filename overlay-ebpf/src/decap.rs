@@ -20,6 +20,7 @@ pub(crate) fn strip(
 ) -> Result<Packet<'_>, DropReason> {
     let pkt = match family {
         Family::V4 => mark_v4(pkt, inner + ETH, tos)?,
+        Family::V6 if cfg!(feature = "broken") => pkt.pull(inner + ETH + Ipv6Hdr::LEN)?,
         Family::V6 => mark_v6(pkt, inner + ETH, tos)?,
         Family::Other => pad(pkt, inner + SHORTEST)?,
     };

@@ -28,6 +28,21 @@ pub(crate) struct Options {
     /// The full figures instead of a CI-sized run.
     #[arg(long)]
     full: bool,
+    /// Tier fuzz: how long frames are tried; 1 if not given.
+    #[arg(long, value_name = "N", conflicts_with = "full", value_parser = clap::value_parser!(u64).range(1..=1440))]
+    minutes: Option<u64>,
+    /// Tier fuzz: what the frames follow from, instead of the clock.
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+}
+
+impl Options {
+    /// The arguments of a tier that has some.
+    fn arguments(&self, tier: Tier) -> Vec<String> {
+        let of = |name: &str, value: Option<u64>| value.map(|value| [name.to_owned(), value.to_string()]);
+        let given = [of("--minutes", self.minutes), of("--seed", self.seed)];
+        if tier == Tier::Fuzz { given.into_iter().flatten().flatten().collect() } else { Vec::new() }
+    }
 }
 
 /// A kind of tests, by what it needs.
@@ -41,6 +56,8 @@ enum Tier {
     Netns,
     /// A stock VXLAN device of the kernel as a node.
     Peer,
+    /// The same frames to a VXLAN device of the kernel and to the kernel programs: do both do the same?
+    Fuzz,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
     /// Whether the kernel programs cost more than tests/budget.toml says.
@@ -48,7 +65,8 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 6] = [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults, Self::Bench];
+    const ALL: [Self; 7] =
+        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Fuzz, Self::Faults, Self::Bench];
 
     fn name(self) -> &'static str {
         match self {
@@ -56,6 +74,7 @@ impl Tier {
             Self::Prog => "prog",
             Self::Netns => "netns",
             Self::Peer => "peer",
+            Self::Fuzz => "fuzz",
             Self::Faults => "faults",
             Self::Bench => "bench",
         }
@@ -64,14 +83,19 @@ impl Tier {
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
-            Self::Netns | Self::Peer | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
+            Self::Netns | Self::Peer | Self::Fuzz | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
         }
     }
 
     fn command(self) -> Command {
-        if self == Self::Bench {
-            let check = ["--package", "overlay-tests", "--bench", "prog", "--", "--check"];
-            return project::cargo(&[&["bench", "--quiet"], &check[..]].concat());
+        // Programs with a main of their own, optimised.
+        let own = |words: &[&str]| {
+            project::cargo(&[&["bench", "--quiet", "--package", "overlay-tests", "--bench"], words].concat())
+        };
+        match self {
+            Self::Bench => return own(&["prog", "--", "--check"]),
+            Self::Fuzz => return own(&["fuzz", "--"]),
+            Self::Unit | Self::Prog | Self::Netns | Self::Peer | Self::Faults => {}
         }
         let mut command = project::cargo(&["test", "--no-fail-fast"]);
         match self {
@@ -90,7 +114,7 @@ impl Tier {
                 let test = ["--package", "overlay-tests", "--test", self.name(), "--", "--test-threads=1"];
                 command.args(test);
             }
-            Self::Bench => {}
+            Self::Bench | Self::Fuzz => {}
         }
         command
     }
@@ -98,6 +122,9 @@ impl Tier {
 
 /// Runs the tiers; the last line counts.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.tier != Some(Tier::Fuzz) && (options.minutes.is_some() || options.seed.is_some()) {
+        bail!("--minutes and --seed are of one tier: cargo xtask test fuzz --minutes N --seed S");
+    }
     let tiers = options.tier.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);
     let mut groups: Vec<Group> = tiers.iter().flat_map(|tier| tier.needs()).copied().collect();
     groups.dedup();
@@ -123,7 +150,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for tier in tiers {
         println!("{}", ui::heading(&format!("tier  {}", tier.name())));
         let start = Instant::now();
-        let count = run_tier(tier, options.full, next.as_deref())?;
+        let count = run_tier(tier, options, next.as_deref())?;
         let time = ui::seconds(start.elapsed());
         lines.push(format!("tier  {:<6} {}   {time}", tier.name(), count.line()));
         total.add(count);
@@ -142,13 +169,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs one tier, passes on what cargo prints, and counts.
-fn run_tier(tier: Tier, full: bool, next: Option<&Path>) -> Result<Count> {
+fn run_tier(tier: Tier, options: &Options, next: Option<&Path>) -> Result<Count> {
     let mut command = tier.command();
+    command.args(options.arguments(tier));
     command.env("OVERLAY_BIN", project::overlay(false)).stdout(Stdio::piped());
     if let Some(next) = next {
         command.env("OVERLAY_BIN_NEXT", next);
     }
-    if full {
+    if options.full {
         command.env("OVERLAY_TEST_FULL", "1");
     }
     let mut child = command.spawn().context("cannot start cargo")?;

@@ -42,6 +42,8 @@ use crate::{
     tables::{Hook, Program, Tables},
 };
 
+#[cfg(feature = "broken")]
+pub use self::load::BROKEN;
 #[cfg(feature = "reference")]
 pub use self::load::REFERENCE;
 pub use self::{

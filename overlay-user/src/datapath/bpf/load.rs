@@ -22,6 +22,10 @@ pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ove
 #[cfg(feature = "reference")]
 pub static REFERENCE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/reference.o"));
 
+/// The programs with a fault that the differential tests must find.
+#[cfg(feature = "broken")]
+pub static BROKEN: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/broken.o"));
+
 /// `TC_ACT_UNSPEC`: not ours.
 const PASS: u32 = u32::MAX;
 
