@@ -10,7 +10,10 @@ use network_types::{
     vxlan::VxlanHdr,
 };
 
-use crate::{MacAddr, vxlan::OuterV4};
+use crate::{
+    MacAddr,
+    vxlan::{OuterV4, OuterV6},
+};
 
 /// A view of packet memory.
 ///
@@ -48,7 +51,8 @@ header!(
     [u8; 2],
     [u8; 8],
     [u8; 86],
-    OuterV4
+    OuterV4,
+    OuterV6,
 );
 
 /// An Ethernet header.

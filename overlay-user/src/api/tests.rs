@@ -79,7 +79,7 @@ fn node() -> NodeInfo {
 fn status() -> Status {
     Status {
         state: Health::Healthy,
-        node: StatusNode { name: "h1".into(), vtep: None, underlay: None, mtu: None },
+        node: StatusNode { name: "h1".into(), vtep: None, vteps: Vec::new(), underlay: None, mtu: None },
         problems: vec![Problem { code: "x".into(), message: "wrong".into(), fix: "do".into() }],
         programs: vec![Program { name: "p".into(), id: 1, device: "eth0".into(), hook: "h".into() }],
         forwarded: BTreeMap::from([("to_local".to_owned(), 3)]),
