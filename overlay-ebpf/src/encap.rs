@@ -42,17 +42,18 @@ pub(crate) fn send(
     check_size(&pkt, len, flow.family, vtep.inner_mtu)?;
     let (len, port) = (len as u16, entropy::source_port(flow.hash));
     let verdict = if vtep.is_v6() {
-        let outer = vtep.outer_v6(vni, len, flow.tos, port);
+        // Made where it is written: the stack has no room for it besides.
+        let outer = || vtep.outer_v6(vni, len, flow.tos, port);
         if flow.family == Family::Other {
-            return go_round(pkt, OuterV6 { eth: to_nobody(outer.eth), ..outer }, place);
+            return go_round(pkt, outer, place);
         }
         helpers::redirect_neigh_v6(push(pkt, outer, eth, place)?, vtep)?
     } else {
         let outer = vtep.outer_v4(vni, len, flow.tos, port);
         if flow.family == Family::Other {
-            return go_round(pkt, OuterV4 { eth: to_nobody(outer.eth), ..outer }, place);
+            return go_round(pkt, || outer, place);
         }
-        helpers::redirect_neigh_v4(push(pkt, outer, eth, place)?, vtep)?
+        helpers::redirect_neigh_v4(push(pkt, || outer, eth, place)?, vtep)?
     };
     maps::count(Counter::ToUnderlay);
     Ok(verdict)
@@ -60,9 +61,14 @@ pub(crate) fn send(
 
 /// Puts the outer header in front of an IP frame.
 #[inline(always)]
-fn push<O: OuterHeader>(pkt: Packet<'_>, outer: O, eth: Eth, place: u32) -> Result<Packet<'_>, DropReason> {
+fn push<O: OuterHeader>(
+    pkt: Packet<'_>,
+    outer: impl FnOnce() -> O,
+    eth: Eth,
+    place: u32,
+) -> Result<Packet<'_>, DropReason> {
     let mut pkt = pkt.grow_ip::<O>()?;
-    *pkt.at_mut::<O>(0)? = outer;
+    *pkt.at_mut::<O>(0)? = outer();
     *pkt.at_mut::<Eth>(O::LEN)? = eth;
     pkt.set_mark(mark::to_vtep(place));
     Ok(pkt)
@@ -70,18 +76,18 @@ fn push<O: OuterHeader>(pkt: Packet<'_>, outer: O, eth: Eth, place: u32) -> Resu
 
 /// Puts the outer header in front of a frame that is not IP, and sends it to where it comes from.
 #[inline(always)]
-fn go_round<O: OuterHeader>(pkt: Packet<'_>, outer: O, place: u32) -> Result<Verdict, DropReason> {
+fn go_round<O: OuterHeader>(
+    pkt: Packet<'_>,
+    outer: impl FnOnce() -> O,
+    place: u32,
+) -> Result<Verdict, DropReason> {
     let mut pkt = pkt.grow_other::<O>()?;
-    *pkt.at_mut::<O>(0)? = outer;
+    *pkt.at_mut::<O>(0)? = outer();
+    // No station's address: nobody's stack takes the frame in, should no program be there to meet it again.
+    pkt.at_mut::<Eth>(0)?.dst = MacAddr::ZERO;
     pkt.set_mark(mark::to_vtep(place));
     let port = pkt.ifindex();
     helpers::redirect_ingress(pkt, port)
-}
-
-/// To no station's address: nobody's stack takes the frame in, should no program be there to meet it again.
-#[inline(always)]
-const fn to_nobody(eth: Eth) -> Eth {
-    Eth { dst: MacAddr::ZERO, ..eth }
 }
 
 /// Sends a frame that came back with its outer header to the VTEP at a place of `VTEPS`.

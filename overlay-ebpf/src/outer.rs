@@ -114,7 +114,7 @@ fn v6<'a>(pkt: Packet<'a>, config: &NodeConfig) -> Result<Option<(Packet<'a>, Ou
         Chain::Other => return Ok(None),
         Chain::Lost => return Err(DropReason::Malformed),
     };
-    let udp = pkt.copy::<UdpHdr>(chain.end).ok_or(DropReason::Malformed)?;
+    let Some(udp) = pkt.copy::<UdpHdr>(chain.end) else { return Err(DropReason::Malformed) };
     if udp.dst != config.udp_port_be() {
         return Ok(None);
     }
@@ -132,7 +132,7 @@ fn v6<'a>(pkt: Packet<'a>, config: &NodeConfig) -> Result<Option<(Packet<'a>, Ou
     let lengths_hold = end <= ip_end && ip_end <= pkt.len() && inner + ETH <= end;
     // A mapped source would pass for the IPv4 address that it maps (`ip6_rcv_core` refuses it, too).
     let header_holds = ip.vcf[0] >> 4 == 6 && !chain.refused && !src.is_v4();
-    let vxlan = pkt.copy::<VxlanHdr>(chain.end + UdpHdr::LEN).ok_or(DropReason::Malformed)?;
+    let Some(vxlan) = pkt.copy::<VxlanHdr>(chain.end + UdpHdr::LEN) else { return Err(DropReason::Malformed) };
     let vni = vxlan::vni(&vxlan).ok_or(DropReason::Malformed)?;
     if !(lengths_hold && header_holds) {
         return Err(DropReason::Malformed);

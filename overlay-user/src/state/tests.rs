@@ -79,11 +79,12 @@ fn underlay() -> Underlay {
         via: ip("10.88.0.2"),
         mac: None,
         source_mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
+        inner_mtu: 1450,
     };
     Underlay {
         ifindex: Ifindex(2),
         mac: next_hop.source_mac,
-        vtep: ip("10.88.0.1"),
+        vteps: ip("10.88.0.1").into(),
         mtu: 1500,
         next_hops: [2, 3].map(|n| (IpAddr::from([10, 88, 0, n]), next_hop.clone())).into(),
     }
@@ -135,7 +136,7 @@ fn remote_endpoints_need_no_port() {
     let encrypted = &tables.fdb[&(dark, MacAddr::new([2, 0x42, 10, 1, 0, 4]))];
     assert_eq!(encrypted.at, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: true });
     let node = tables.node.expect("a node");
-    assert_eq!((node.vtep, node.udp_port, node.inner_mtu), (ip("10.88.0.1"), 4789, 1450));
+    assert_eq!((node.vtep_v4.map(IpAddr::from), node.udp_port), (Some(ip("10.88.0.1")), 4789));
     let at_underlay = |program| Hook { program, ifindex: Ifindex(2) };
     assert_eq!(tables.hooks, [Program::FromUnderlay, Program::ToUnderlay].map(at_underlay).into());
     assert!(tables.ports.is_empty());
@@ -244,7 +245,7 @@ fn the_mtu_is_that_of_the_file_where_the_underlay_allows_it() {
 #[test]
 fn a_node_that_claims_our_address_is_not_sent_to() {
     let mut state = state_of(CLUSTER);
-    state.apply(Event::Underlay(Underlay { vtep: ip("10.88.0.2"), ..underlay() }));
+    state.apply(Event::Underlay(Underlay { vteps: ip("10.88.0.2").into(), ..underlay() }));
     let tables = state.tables().expect("tables");
     assert!(!tables.vteps.contains_key(&ip("10.88.0.2")));
     assert!(tables.fdb.is_empty() && tables.members.is_empty());
@@ -255,7 +256,7 @@ fn an_unroutable_vtep_is_in_the_tables_without_a_way() {
     let mut state = state_of(CLUSTER);
     state.apply(Event::Underlay(Underlay { next_hops: BTreeMap::new(), ..underlay() }));
     let tables = state.tables().expect("tables");
-    assert_eq!(tables.vteps[&ip("10.88.0.2")], Vtep { next_hop: None, external: false });
+    assert_eq!(tables.vteps[&ip("10.88.0.2")], Vtep { next_hop: None, other: None, external: false });
     assert_eq!(cluster(CLUSTER).nodes["h3"].kind, NodeKind::External);
 }
 
@@ -331,7 +332,7 @@ proptest! {
             text += &crate::cluster::endpoint_block("blue", &format!("h{node}"), &[format!("10.1.0.{}", n + 1)], None, None);
         }
         let mut state = state_of(&text);
-        state.apply(Event::Underlay(Underlay { vtep: IpAddr::from([10, 88, 0, own]), ..underlay() }));
+        state.apply(Event::Underlay(Underlay { vteps: IpAddr::from([10, 88, 0, own]).into(), ..underlay() }));
         for (n, ifindex) in ports {
             state.apply(Event::PortUp { id: EndpointId::new("blue", MacAddr::new([2, 0x42, 10, 1, 0, n + 1])), ifindex: Ifindex(ifindex) });
         }
