@@ -30,6 +30,8 @@ pub(crate) const VNI: u32 = 42;
 pub(crate) const UDP_PORT: u16 = 4789;
 /// This node's VTEP.
 pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+/// The same over IPv6, which no node of this cluster uses; `frames` knows it.
+pub(crate) const OUR_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
 /// The MAC address of the device that the kernel runs programs on, and that of the next hop.
 pub(crate) const DEVICE_MAC: MacAddr = MacAddr::ZERO;
 pub(crate) const OUTER_DST: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x52]);

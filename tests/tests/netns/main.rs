@@ -8,6 +8,7 @@ mod connectivity;
 mod contract;
 mod dad;
 mod fail_closed;
+mod families;
 mod follow;
 mod forwarding;
 mod frames;
