@@ -73,7 +73,13 @@ fn drops() -> Vec<DropInfo> {
 }
 
 fn node() -> NodeInfo {
-    NodeInfo { name: "h1".into(), vtep: "10.88.0.1".into(), kind: "agent".into(), state: NodeState::This }
+    NodeInfo {
+        name: "h1".into(),
+        vtep: "10.88.0.1".into(),
+        vteps: vec!["10.88.0.1".into()],
+        kind: "agent".into(),
+        state: NodeState::This,
+    }
 }
 
 fn status() -> Status {
@@ -103,6 +109,7 @@ fn rows(table: Table) -> Vec<Row> {
             next_hop: None,
             mac: Some(mac),
             device: None,
+            mtu: None,
             networks: Vec::new(),
         }),
         Table::Ports => Row::Port(PortRow {

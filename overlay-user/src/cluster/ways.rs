@@ -39,7 +39,6 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::cluster::Cluster;
 
     /// The families that are used among nodes with these addresses, in the form of cluster.toml.

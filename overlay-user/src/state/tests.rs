@@ -252,6 +252,48 @@ fn a_node_that_claims_our_address_is_not_sent_to() {
 }
 
 #[test]
+fn a_node_is_sent_to_by_the_family_that_both_have_and_believed_from_both() {
+    let text = CLUSTER
+        .replace("vtep = \"10.88.0.2\"", "vtep = [\"fd88::2\", \"10.88.0.2\"]")
+        .replace("vtep = \"10.88.0.3\"", "vtep = \"fd88::3\"")
+        .replace("mtu = 9000\n", "");
+    let mut state = state_of(&text);
+    let hop = underlay().next_hops[&ip("10.88.0.2")].clone();
+    let vtep = |next_hop: Option<NextHop>, other: Option<&str>, external| Vtep {
+        next_hop,
+        other: other.map(ip),
+        external,
+    };
+    // Over IPv4 alone: the one by its second address, the other not at all.
+    assert_eq!(state.sends_to(underlay().vteps), [ip("10.88.0.2")].into());
+    let tables = state.tables().expect("tables");
+    assert_eq!(tables.vteps[&ip("10.88.0.2")], vtep(Some(hop.clone()), Some("fd88::2"), false));
+    assert_eq!(tables.vteps[&ip("fd88::3")], vtep(None, None, true));
+    let members = [ip("10.88.0.2"), ip("fd88::2")];
+    assert!(members.into_iter().all(|vtep| tables.members.contains(&(blue(), vtep))));
+    assert_eq!(codes(&state), ["vtep_family"]);
+    // The MTU is that of the family which the others use among themselves, on every node.
+    assert_eq!(state.mtu("blue"), Some(1430));
+    // With both: as each of them prefers.
+    let vteps = Vteps::of([ip("10.88.0.1"), ip("fd88::1")]).expect("two");
+    assert_eq!(state.sends_to(vteps), [ip("fd88::2"), ip("fd88::3")].into());
+    let way = |n: u16, inner_mtu| {
+        let via = IpAddr::from([0xfd88, 0, 0, 0, 0, 0, 0, n]);
+        (via, NextHop { via, inner_mtu, ..hop.clone() })
+    };
+    let next_hops = BTreeMap::from([way(2, 1430), way(3, 1330)]);
+    state.apply(Event::Cluster(cluster(&text.replacen("\"10.88.0.1\"", "[\"10.88.0.1\", \"fd88::1\"]", 1))));
+    state.apply(Event::Underlay(Underlay { vteps, next_hops, ..underlay() }));
+    let tables = state.tables().expect("tables");
+    assert_eq!(tables.vteps[&ip("fd88::2")], vtep(Some(way(2, 1430).1), Some("10.88.0.2"), false));
+    assert_eq!(tables.vteps.len(), 2);
+    assert_eq!(codes(&state), ["vtep_mtu"]);
+    // An address that only the cluster knows of.
+    state.apply(Event::Underlay(Underlay { vteps: ip("fd88::1").into(), ..underlay() }));
+    assert!(codes(&state).contains(&"vtep_missing"));
+}
+
+#[test]
 fn an_unroutable_vtep_is_in_the_tables_without_a_way() {
     let mut state = state_of(CLUSTER);
     state.apply(Event::Underlay(Underlay { next_hops: BTreeMap::new(), ..underlay() }));
