@@ -19,6 +19,7 @@ mod limits;
 mod log;
 mod malformed;
 mod masquerade;
+mod masquerade_v6;
 mod next_hop;
 mod policy;
 mod refusals;
