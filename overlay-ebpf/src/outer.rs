@@ -132,7 +132,9 @@ fn v6<'a>(pkt: Packet<'a>, config: &NodeConfig) -> Result<Option<(Packet<'a>, Ou
     let lengths_hold = end <= ip_end && ip_end <= pkt.len() && inner + ETH <= end;
     // A mapped source would pass for the IPv4 address that it maps (`ip6_rcv_core` refuses it, too).
     let header_holds = ip.vcf[0] >> 4 == 6 && !chain.refused && !src.is_v4();
-    let Some(vxlan) = pkt.copy::<VxlanHdr>(chain.end + UdpHdr::LEN) else { return Err(DropReason::Malformed) };
+    let Some(vxlan) = pkt.copy::<VxlanHdr>(chain.end + UdpHdr::LEN) else {
+        return Err(DropReason::Malformed);
+    };
     let vni = vxlan::vni(&vxlan).ok_or(DropReason::Malformed)?;
     if !(lengths_hold && header_holds) {
         return Err(DropReason::Malformed);
@@ -141,8 +143,7 @@ fn v6<'a>(pkt: Packet<'a>, config: &NodeConfig) -> Result<Option<(Packet<'a>, Ou
     let pkt = if extensions == 0 { pkt } else { pkt.take_out_extensions(extensions)? };
     let pkt = pkt.pull(OuterV6::LEN + ETH)?;
     let tos = ip.vcf[0] << 4 | ip.vcf[1] >> 4;
-    let outer =
-        Outer { vni, src, tos, ip_len: Ipv6Hdr::LEN, inner: OuterV6::LEN, end: end - extensions };
+    let outer = Outer { vni, src, tos, ip_len: Ipv6Hdr::LEN, inner: OuterV6::LEN, end: end - extensions };
     Ok(Some((pkt, outer)))
 }
 

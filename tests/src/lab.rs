@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{Cluster, Endpoint, Host, Netns, Network, Node, Underlay, command::run, leftovers, underlay::add_address};
+use crate::{
+    Cluster, Endpoint, Host, Netns, Network, Node, Underlay, command::run, leftovers, underlay::add_address,
+};
 
 /// The longest name of a lab: with `-h250c99` after it, it still reads well in `ip netns list`.
 const NAME_LIMIT: usize = 24;

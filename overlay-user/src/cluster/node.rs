@@ -56,13 +56,16 @@ pub(crate) fn read_vteps(value: &Value<'_>) -> Result<Vteps, DocumentError> {
             value.error(&format!("{first} and {second} are both {family}; give one address of each family"))
         );
     }
-    Vteps::of(addresses).ok_or_else(|| value.error("the list is empty; write the node's address on the underlay"))
+    Vteps::of(addresses)
+        .ok_or_else(|| value.error("the list is empty; write the node's address on the underlay"))
 }
 
 fn read_vtep(value: &Value<'_>) -> Result<IpAddr, DocumentError> {
     let vtep = address::ip(value)?;
     if let Some(kind) = address::not_unicast(vtep) {
-        return Err(value.error(&format!("{vtep} is {kind} address; give the node's address on the underlay")));
+        return Err(
+            value.error(&format!("{vtep} is {kind} address; give the node's address on the underlay"))
+        );
     }
     Ok(vtep)
 }

@@ -43,10 +43,9 @@ mod tests {
 
     /// The families that are used among nodes with these addresses, in the form of cluster.toml.
     fn used(nodes: &[&str]) -> String {
-        let mut text = String::new();
-        for (number, vtep) in nodes.iter().enumerate() {
-            text += &format!("[[node]]\nname = \"h{number}\"\n{vtep}\n");
-        }
+        let nodes = nodes.iter().enumerate();
+        let blocks = nodes.map(|(number, vtep)| format!("[[node]]\nname = \"h{number}\"\n{vtep}\n"));
+        let text: String = blocks.collect();
         let ways = Cluster::parse(&text).expect("valid").ways();
         let has = |v4| ways.iter().any(|way| way.is_ipv4() == v4);
         [(true, "4"), (false, "6")].into_iter().filter(|(v4, _)| has(*v4)).map(|(_, name)| name).collect()

@@ -94,13 +94,7 @@ impl Host {
         if !link.up {
             return Err(UnderlayError::Down { name });
         }
-        Ok(UnderlayLink {
-            ifindex: link.ifindex,
-            name,
-            mac,
-            mtu: link.short_mtu(),
-            vteps,
-        })
+        Ok(UnderlayLink { ifindex: link.ifindex, name, mac, mtu: link.short_mtu(), vteps })
     }
 
     /// Checks that no vxlan device of this namespace holds the UDP port.

@@ -106,7 +106,8 @@ impl State {
                 "{} and this node ({own}) have no address of one family, so frames between them are dropped",
                 list(nodes)
             ),
-            fix: "give a node an address of each family: vtep = [\"10.88.0.1\", \"fd88::1\"] in its [[node]]".to_owned(),
+            fix: "give a node an address of each family: vtep = [\"10.88.0.1\", \"fd88::1\"] in its [[node]]"
+                .to_owned(),
         })
     }
 

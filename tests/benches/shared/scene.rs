@@ -118,7 +118,13 @@ pub(crate) fn tables(text: &str) -> Result<Tables> {
         inner_mtu: 1450,
     };
     let next_hops: BTreeMap<_, _> = (0..NODES).map(|node| (vtep(node).into(), hop(node))).collect();
-    let underlay = Underlay { ifindex: DEVICE, mac: DEVICE_MAC, vteps: IpAddr::from(OUR_VTEP).into(), mtu: 1500, next_hops };
+    let underlay = Underlay {
+        ifindex: DEVICE,
+        mac: DEVICE_MAC,
+        vteps: IpAddr::from(OUR_VTEP).into(),
+        mtu: 1500,
+        next_hops,
+    };
     state.apply(Event::Underlay(underlay));
     for (id, ifindex) in ports {
         state.apply(Event::PortUp { id, ifindex });

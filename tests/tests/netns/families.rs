@@ -126,9 +126,15 @@ fn an_agent_over_ipv6_restarts_without_a_loss() {
         if crash { host.kill_agent() } else { host.stop_agent() }.expect("ended");
         host.start_agent().expect("started");
         assert_none_lost(ping, if crash { "kill -9" } else { "SIGTERM" });
-        wait_for("an audit", Duration::from_secs(12), || host.status().expect("an answer")["audit"]["runs"] != 0);
+        wait_for("an audit", Duration::from_secs(12), || {
+            host.status().expect("an answer")["audit"]["runs"] != 0
+        });
         let status = host.status().expect("an answer");
-        assert_eq!((&status["state"], &status["audit"]["repaired"]), (&"healthy".into(), &0.into()), "{status}");
+        assert_eq!(
+            (&status["state"], &status["audit"]["repaired"]),
+            (&"healthy".into(), &0.into()),
+            "{status}"
+        );
     }
     assert_connected(container(&lab, "a"), container(&lab, "b"));
 }
@@ -153,7 +159,10 @@ fn in_a_mixed_cluster_nodes_meet_over_the_family_they_share() {
     let before = Drops::read(&lab.hosts[0]);
     assert!(!a.netns.ping(v4(2).into()), "they have no family in common");
     assert!(before.since(&lab.hosts[0]).count("no_route", BLUE) >= 1);
-    assert_eq!([0, 1, 2].map(|host| problems(&lab.hosts[host])), [vec!["vtep_family"], vec!["vtep_family"], vec![]]);
+    assert_eq!(
+        [0, 1, 2].map(|host| problems(&lab.hosts[host])),
+        [vec!["vtep_family"], vec!["vtep_family"], vec![]]
+    );
     let nodes = lab.hosts[0].ask(&["node", "list"]).expect("nodes");
     let seen = |node: &Value| (node["vtep"].clone(), node["vteps"].clone(), node["state"].clone());
     let nodes: Vec<_> = nodes.as_array().expect("a list").iter().map(seen).collect();
@@ -189,7 +198,9 @@ fn nodes_that_prefer_different_families_answer_each_other() {
     for host in &mut lab.hosts {
         host.kill_agent().expect("killed");
         host.start_agent().expect("started");
-        wait_for("an audit", Duration::from_secs(12), || host.status().expect("an answer")["audit"]["runs"] != 0);
+        wait_for("an audit", Duration::from_secs(12), || {
+            host.status().expect("an answer")["audit"]["runs"] != 0
+        });
         assert_eq!(host.status().expect("an answer")["audit"]["repaired"], 0);
     }
     // An address that goes is told, and the cluster decides what follows.
@@ -222,7 +233,8 @@ fn a_route_by_an_ipv6_router_is_followed_and_its_mtu_kept() {
     let host = &lab.hosts[0];
     let way = || dump(host, "vteps")[0].clone();
     let link_local = router.ip("-6 -o address show dev eth0 scope link").expect("shown");
-    let link_local = link_local.split_whitespace().find(|word| word.starts_with("fe80:")).expect("an address");
+    let link_local =
+        link_local.split_whitespace().find(|word| word.starts_with("fe80:")).expect("an address");
     let link_local = link_local.split('/').next().expect("an address").to_owned();
     assert_eq!((&way()["next_hop"], &way()["mtu"]), (&"fd88::2".into(), &OVER_V6.into()));
     for via in ["fd88::50", &link_local] {

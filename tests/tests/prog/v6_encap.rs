@@ -78,9 +78,7 @@ fn the_traffic_class_is_the_inner_one() {
             ip.traffic_class = tos;
             ip.flow_label = 0x000a_bcde.try_into().expect("20 bits");
         });
-        for frame in
-            [eth(REMOTE_V6.mac, OWN.mac, 0x0800, &four), eth(REMOTE_V6.mac, OWN.mac, 0x86dd, &six)]
-        {
+        for frame in [eth(REMOTE_V6.mac, OWN.mac, 0x0800, &four), eth(REMOTE_V6.mac, OWN.mac, 0x86dd, &six)] {
             check(&kernel.sends(&frame), &frame, tos);
         }
     }

@@ -62,7 +62,8 @@ fn the_inner_frame_is_delivered_as_it_was() {
         }
     }
     for len in [0, 1, 2, 101, 1402, 3001] {
-        let inner = eth(LOCAL.mac, REMOTE_V6.mac, 0x86dd, &v6(REMOTE_V6.v6, LOCAL.v6, IpNumber::UDP, &vec![7; len]));
+        let inner =
+            eth(LOCAL.mac, REMOTE_V6.mac, 0x86dd, &v6(REMOTE_V6.v6, LOCAL.v6, IpNumber::UDP, &vec![7; len]));
         assert_eq!(kernel.delivers(&vxlan_v6(VTEP_V6, VNI, &inner)), inner);
     }
 }

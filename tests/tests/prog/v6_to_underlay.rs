@@ -7,8 +7,8 @@ use crate::{
     frames::{OUTER_IP, each_kind, eth, extended, extension, udp, udp_v4, v6},
     harness::{Hook, Kernel, Meta, Verdict},
     scene::{
-        FOREIGN_VNI, LOCAL, OTHER_VNI, OUR_VTEP_V6, OUTER_DST, OUTER_SRC, OWN, REMOTE_V6, SECRET_VNI, UDP_PORT,
-        VNI, VTEP_V6,
+        FOREIGN_VNI, LOCAL, OTHER_VNI, OUR_VTEP_V6, OUTER_DST, OUTER_SRC, OWN, REMOTE_V6, SECRET_VNI,
+        UDP_PORT, VNI, VTEP_V6,
     },
 };
 
@@ -110,7 +110,11 @@ fn a_first_fragment_does_not_hide_it_and_a_later_one_passes() {
         kernel.passes(HOOK, &datagram(&header(VNI)[..len]));
         drops(&kernel, &extended(&datagram(b"")[..UDP + len], &[fragment(0, true)]), 0);
     }
-    drops(&kernel, &extended(&datagram(b""), &[fragment(0, true), (OPTIONS, extension(IpNumber(0), 9))])[..UDP + 10], 0);
+    drops(
+        &kernel,
+        &extended(&datagram(b""), &[fragment(0, true), (OPTIONS, extension(IpNumber(0), 9))])[..UDP + 10],
+        0,
+    );
 }
 
 #[test]
