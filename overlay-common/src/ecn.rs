@@ -46,9 +46,9 @@ mod tests {
 
     #[test]
     fn adjusting_keeps_the_checksum_right() {
-        let route =
-            Route { ifindex: 1, next_hop: Ipv4Addr::LOCALHOST, src_mac: MacAddr::ZERO, dst_mac: None };
-        let vtep = Vtep::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2), 4789, Some(route));
+        let next_hop = Ipv4Addr::LOCALHOST.into();
+        let route = Route { ifindex: 1, next_hop, src_mac: MacAddr::ZERO, dst_mac: None, inner_mtu: 1450 };
+        let vtep = Vtep::v4(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2), 4789, route);
         for old in 0..=255 {
             for new in 0..=255 {
                 let mut ip = vtep.outer_v4(7, 100, old, [0xc0, 1]).ip;

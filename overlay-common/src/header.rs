@@ -13,7 +13,7 @@ use network_types::{
 use crate::{
     MacAddr,
     icmp::{BEFORE_V4, BEFORE_V6},
-    vxlan::OuterV4,
+    vxlan::{OuterV4, OuterV6},
 };
 
 /// A view of packet memory.
@@ -55,7 +55,8 @@ header!(
     [u8; BEFORE_V6],
     [u8; 86],
     [u8; 512],
-    OuterV4
+    OuterV4,
+    OuterV6,
 );
 
 /// An Ethernet header.

@@ -2,7 +2,7 @@
 
 mod fdb;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use self::fdb::{Fdb, FdbKey, MAX_SLICE, MAX_SLOTS, Slice};
 use crate::{Ip16, MacAddr, Vni};
@@ -42,21 +42,36 @@ pub(crate) use map_type;
 map_type! {
     /// The value of `CONFIG`, an array of one: what this node is.
     pub struct NodeConfig {
-        /// Our VTEP address.
-        pub vtep: Ip16,
+        /// Our VTEP address over IPv4; zero where there is none.
+        pub vtep_v4: Ip16,
+        /// Our VTEP address over IPv6; zero where there is none.
+        pub vtep_v6: Ip16,
         /// Interface index of the underlay device, host order.
         pub underlay: u32,
         /// UDP port of VXLAN, big-endian.
         udp_port: [u8; 2],
-        /// Longest inner IP packet that the underlay carries, in bytes, host order.
-        pub inner_mtu: u16,
-    } size 24, align 8
+        pad: [u8; 2],
+    } size 40, align 8
 }
 
 impl NodeConfig {
-    /// The configuration of a node; `udp_port` in host order.
-    pub const fn new(vtep: Ip16, underlay: u32, udp_port: u16, inner_mtu: u16) -> Self {
-        Self { vtep, underlay, udp_port: udp_port.to_be_bytes(), inner_mtu }
+    /// The configuration of a node with one VTEP address or one of each family; `udp_port` in host order.
+    pub fn new(vteps: (Option<Ipv4Addr>, Option<Ipv6Addr>), underlay: u32, udp_port: u16) -> Self {
+        Self {
+            vtep_v4: vteps.0.map_or(Ip16::ZERO, |ip| Ip16::v4(ip.octets())),
+            vtep_v6: vteps.1.map_or(Ip16::ZERO, |ip| Ip16::v6(ip.octets())),
+            underlay,
+            udp_port: udp_port.to_be_bytes(),
+            pad: [0; 2],
+        }
+    }
+
+    /// The VTEP addresses.
+    pub fn vteps(&self) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+        let of = |vtep: Ip16| Some(vtep.to_ip()).filter(|_| vtep != Ip16::ZERO);
+        let v4 = of(self.vtep_v4).and_then(|ip| if let IpAddr::V4(ip) = ip { Some(ip) } else { None });
+        let v6 = of(self.vtep_v6).and_then(|ip| if let IpAddr::V6(ip) = ip { Some(ip) } else { None });
+        (v4, v6)
     }
 
     /// UDP port of VXLAN as a header holds it.

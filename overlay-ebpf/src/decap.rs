@@ -3,26 +3,26 @@
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use overlay_common::{DropReason, ecn, header::Eth};
 
-use crate::packet::{ETH, Family, Packet};
+use crate::{
+    outer::Outer,
+    packet::{ETH, Family, Packet},
+};
 
-/// Shortest frame that the kernel leaves over from an IPv4 packet (`bpf_skb_net_base_len`); half of what Ethernet
-/// allows, but containers send shorter ones.
-const SHORTEST: usize = ETH + Ipv4Hdr::LEN;
-
-/// Takes the outer header off: `inner` is the offset of the inner frame, `tos` the outer TOS.
+/// Takes the outer header off; `eth` and `family` are those of the inner frame.
 #[inline(always)]
-pub(crate) fn strip(
-    pkt: Packet<'_>,
-    inner: usize,
-    tos: u8,
+pub(crate) fn strip<'a>(
+    pkt: Packet<'a>,
+    outer: &Outer,
     eth: Eth,
     family: Family,
-) -> Result<Packet<'_>, DropReason> {
+) -> Result<Packet<'a>, DropReason> {
+    let inner = outer.inner;
     let pkt = match family {
-        Family::V4 => mark_v4(pkt, inner + ETH, tos)?,
+        Family::V4 => mark_v4(pkt, inner + ETH, outer.tos)?,
         Family::V6 if cfg!(feature = "broken") => pkt.pull(inner + ETH + Ipv6Hdr::LEN)?,
-        Family::V6 => mark_v6(pkt, inner + ETH, tos)?,
-        Family::Other => pad(pkt, inner + SHORTEST)?,
+        Family::V6 => mark_v6(pkt, inner + ETH, outer.tos)?,
+        // The kernel leaves no less over than an IP header of the outer family (`bpf_skb_net_base_len`).
+        Family::Other => pad(pkt, inner + ETH + outer.ip_len)?,
     };
     let mut pkt = pkt.shrink(inner, family)?;
     *pkt.at_mut::<Eth>(0)? = eth;

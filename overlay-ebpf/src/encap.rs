@@ -8,21 +8,22 @@
 use network_types::udp::UdpHdr;
 use overlay_common::{
     Counter, DropReason, Ip16, MacAddr, entropy,
-    header::{Eth, Header, protocol},
+    header::{Eth, Header, ethertype, protocol},
     mark,
-    vxlan::{self, OVERHEAD_V4, OuterV4},
+    vxlan::{self, OuterV4, OuterV6},
 };
 
 use crate::{
     Drop, Verdict, helpers,
     inner::Flow,
     maps,
-    packet::{ETH, Family, Packet},
+    packet::{ETH, Family, OuterHeader, Packet},
     too_big,
 };
 
-/// Longest inner frame whose outer lengths still fit 16 bits: 65535 less outer IPv4, UDP and VXLAN headers.
-const MAX_INNER: usize = 65_535 - (OVERHEAD_V4 - ETH);
+/// Longest inner frame whose outer lengths still fit 16 bits: 65535 less outer IPv4, UDP and VXLAN headers. Over IPv6,
+/// whose length does not count its own header, it would be 20 bytes more.
+const MAX_INNER: usize = 65_535 - (OuterV4::LEN - ETH);
 /// Where a TCP header says how long it is.
 const TCP_DATA_OFFSET: usize = 12;
 
@@ -39,52 +40,93 @@ pub(crate) fn send(
     if !vtep.is_routed() {
         return Err(DropReason::NoRoute);
     }
-    let mtu = maps::config()?.inner_mtu;
-    if !fits(&pkt, flow, mtu) {
-        return too_big::answer(pkt, vni, &eth, flow, mtu);
+    if !fits(&pkt, flow, vtep.inner_mtu) {
+        return too_big::answer(pkt, vni, &eth, flow, vtep.inner_mtu);
     }
-    let outer = vtep.outer_v4(vni, pkt.len() as u16, flow.tos, entropy::source_port(flow.hash));
-    let verdict = match flow.family {
-        Family::V4 | Family::V6 => {
-            let mut pkt = pkt.grow_ip()?;
-            *pkt.at_mut::<OuterV4>(0)? = outer;
-            *pkt.at_mut::<Eth>(OuterV4::LEN)? = eth;
-            pkt.set_mark(mark::to_vtep(place));
-            helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())?
+    let (len, port) = (pkt.len() as u16, entropy::source_port(flow.hash));
+    let verdict = if vtep.is_v6() {
+        // Made where it is written: the stack has no room for it besides.
+        let outer = || vtep.outer_v6(vni, len, flow.tos, port);
+        if flow.family == Family::Other {
+            return go_round(pkt, outer, place);
         }
-        Family::Other => {
-            let mut pkt = pkt.grow_other()?;
-            // No station's address: nobody's stack takes the frame in, should no program be there to meet it again.
-            let eth = Eth { dst: MacAddr::ZERO, ..outer.eth };
-            *pkt.at_mut::<OuterV4>(0)? = OuterV4 { eth, ..outer };
-            pkt.set_mark(mark::to_vtep(place));
-            let port = pkt.ifindex();
-            return helpers::redirect_ingress(pkt, port);
+        helpers::redirect_neigh_v6(push(pkt, outer, eth, place)?, vtep)?
+    } else {
+        let outer = vtep.outer_v4(vni, len, flow.tos, port);
+        if flow.family == Family::Other {
+            return go_round(pkt, || outer, place);
         }
+        helpers::redirect_neigh_v4(push(pkt, || outer, eth, place)?, vtep)?
     };
     maps::count(Counter::ToUnderlay);
     Ok(verdict)
 }
 
+/// Puts the outer header in front of an IP frame.
+#[inline(always)]
+fn push<O: OuterHeader>(
+    pkt: Packet<'_>,
+    outer: impl FnOnce() -> O,
+    eth: Eth,
+    place: u32,
+) -> Result<Packet<'_>, DropReason> {
+    let mut pkt = pkt.grow_ip::<O>()?;
+    *pkt.at_mut::<O>(0)? = outer();
+    *pkt.at_mut::<Eth>(O::LEN)? = eth;
+    pkt.set_mark(mark::to_vtep(place));
+    Ok(pkt)
+}
+
+/// Puts the outer header in front of a frame that is not IP, and sends it to where it comes from.
+#[inline(always)]
+fn go_round<O: OuterHeader>(
+    pkt: Packet<'_>,
+    outer: impl FnOnce() -> O,
+    place: u32,
+) -> Result<Verdict, DropReason> {
+    let mut pkt = pkt.grow_other::<O>()?;
+    *pkt.at_mut::<O>(0)? = outer();
+    // No station's address: nobody's stack takes the frame in, should no program be there to meet it again.
+    pkt.at_mut::<Eth>(0)?.dst = MacAddr::ZERO;
+    pkt.set_mark(mark::to_vtep(place));
+    let port = pkt.ifindex();
+    helpers::redirect_ingress(pkt, port)
+}
+
 /// Sends a frame that came back with its outer header to the VTEP at a place of `VTEPS`.
 #[inline(always)]
 pub(crate) fn resend(pkt: Packet<'_>, place: u32) -> Result<Verdict, Drop> {
-    let pkt = pkt.pull(OuterV4::LEN).map_err(Drop::outside)?;
-    let outer = *pkt.at::<OuterV4>(0).map_err(Drop::outside)?;
-    let vni = vxlan::vni_of(&outer.vxlan);
+    let (pkt, vni, addr) = sent_to(pkt).map_err(Drop::outside)?;
     let sent = maps::vtep(place).and_then(|vtep| {
         // The place may have been given to another VTEP meanwhile.
-        if !vtep.is_routed() || vtep.addr != Ip16::v4(outer.ip.dst_addr) {
+        if !vtep.is_routed() || vtep.addr != addr {
             return Err(DropReason::NoRoute);
         }
-        helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())
+        if vtep.is_v6() {
+            helpers::redirect_neigh_v6(pkt, vtep)
+        } else {
+            helpers::redirect_neigh_v4(pkt, vtep)
+        }
     });
     let verdict = sent.map_err(|reason| Drop { vni, reason })?;
     maps::count(Counter::ToUnderlay);
     Ok(verdict)
 }
 
-/// Whether the underlay can carry a frame. Segments of a super-frame count, not the super-frame.
+/// VNI and outer destination of a frame with its outer header.
+#[inline(always)]
+fn sent_to(pkt: Packet<'_>) -> Result<(Packet<'_>, u32, Ip16), DropReason> {
+    let pkt = pkt.pull(OuterV4::LEN)?;
+    if pkt.at::<Eth>(0)?.ethertype == ethertype::IPV6 {
+        let pkt = pkt.pull(OuterV6::LEN)?;
+        let outer = *pkt.at::<OuterV6>(0)?;
+        return Ok((pkt, vxlan::vni_of(&outer.vxlan), Ip16::v6(outer.ip.dst_addr)));
+    }
+    let outer = *pkt.at::<OuterV4>(0)?;
+    Ok((pkt, vxlan::vni_of(&outer.vxlan), Ip16::v4(outer.ip.dst_addr)))
+}
+
+/// Whether the way to the VTEP can carry a frame. Segments of a super-frame count, not the super-frame.
 #[inline(always)]
 fn fits(pkt: &Packet<'_>, flow: &Flow, mtu: u16) -> bool {
     let len = pkt.len();

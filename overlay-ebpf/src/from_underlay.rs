@@ -1,12 +1,10 @@
-//! A frame from the underlay: is it VXLAN for us, from a member, and for whom.
+//! A frame from the underlay: is it from a member, and for whom.
 
 use aya_ebpf::programs::TcContext;
-use network_types::{ip::Ipv4Hdr, udp::UdpHdr, vxlan::VxlanHdr};
 use overlay_common::{
-    Counter, DropReason, Ip16, MacAddr,
-    header::{Eth, ethertype, protocol},
+    Counter, DropReason, MacAddr,
+    header::{Eth, ethertype},
     map::{Fdb, Member},
-    vxlan,
 };
 
 use crate::{
@@ -15,91 +13,20 @@ use crate::{
     helpers, maps,
     maps::Network,
     neigh_remote::{self, Sender},
-    packet::{ETH, Family, Packet},
+    outer::{self, Outer},
+    packet::{Family, Packet},
 };
-
-/// A VXLAN packet whose outer headers hold.
-struct Outer {
-    /// VNI in host order.
-    vni: u32,
-    /// Who sent it.
-    src: Ip16,
-    tos: u8,
-    /// Offset of the inner frame.
-    inner: usize,
-    /// Length of the frame up to the end of the UDP datagram.
-    end: usize,
-}
 
 #[inline(always)]
 pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
     let pkt = Packet::new(ctx);
-    let Some((pkt, header)) = ours(pkt).map_err(Drop::outside)? else { return Ok(Verdict::Pass) };
-    let (pkt, outer) = outer(pkt, header).map_err(Drop::outside)?;
+    let Some((pkt, outer)) = outer::read(pkt).map_err(Drop::outside)? else { return Ok(Verdict::Pass) };
     let vni = outer.vni;
     let member = maps::member(vni, outer.src).map_err(|reason| {
         // A VNI of nobody is no network to count under.
         Drop { vni: if matches!(reason, DropReason::VtepNotInVni) { vni } else { 0 }, reason }
     })?;
     frame(pkt, &outer, member).map_err(|reason| Drop { vni, reason })
-}
-
-/// The outer IPv4 header, if the frame is UDP to our VTEP address and port; `None`: it is the host's.
-///
-/// UDP to our address whose port cannot be read is malformed: it might be VXLAN, and the host's stack would drop
-/// it uncounted.
-#[inline(always)]
-fn ours(pkt: Packet<'_>) -> Result<Option<(Packet<'_>, Ipv4Hdr)>, DropReason> {
-    const NEEDED: usize = ETH + Ipv4Hdr::LEN;
-    if pkt.len() < NEEDED || !pkt.is_for_host() || pkt.has_vlan_tag() {
-        return Ok(None);
-    }
-    let pkt = pkt.pull(NEEDED)?;
-    if pkt.at::<Eth>(0)?.ethertype != ethertype::IPV4 {
-        return Ok(None);
-    }
-    let header = *pkt.at::<Ipv4Hdr>(ETH)?;
-    let config = maps::config()?;
-    if header.proto != protocol::UDP || Ip16::v4(header.dst_addr) != config.vtep {
-        return Ok(None);
-    }
-    // A later fragment has no ports: the host's, which will not make a datagram of it without its first.
-    if header.frags[0] & 0x1f | header.frags[1] != 0 {
-        return Ok(None);
-    }
-    let length = usize::from(header.vihl & 0xf) * 4;
-    if length < Ipv4Hdr::LEN {
-        return Err(DropReason::Malformed);
-    }
-    let pkt = pkt.pull(ETH + length + UdpHdr::LEN)?;
-    let ours = pkt.at::<UdpHdr>(ETH + length)?.dst == config.udp_port_be();
-    Ok(if ours { Some((pkt, header)) } else { None })
-}
-
-/// Checks the outer headers as the kernel's stack and its vxlan device would.
-#[inline(always)]
-fn outer(pkt: Packet<'_>, ip: Ipv4Hdr) -> Result<(Packet<'_>, Outer), DropReason> {
-    const MORE_FRAGMENTS: u8 = 0x20;
-    let header = usize::from(ip.vihl & 0xf) * 4;
-    let inner = ETH + header + UdpHdr::LEN + VxlanHdr::LEN;
-    let pkt = pkt.pull(inner + ETH)?;
-    if ip.frags[0] & MORE_FRAGMENTS != 0 {
-        return Err(DropReason::OuterFragment);
-    }
-    let udp = pkt.at::<UdpHdr>(ETH + header)?;
-    let (ip_len, udp_len) =
-        (usize::from(u16::from_be_bytes(ip.tot_len)), usize::from(u16::from_be_bytes(udp.len)));
-    let outer = Outer {
-        vni: vxlan::vni(pkt.at::<VxlanHdr>(ETH + header + UdpHdr::LEN)?).ok_or(DropReason::Malformed)?,
-        src: Ip16::v4(ip.src_addr),
-        tos: ip.tos,
-        inner,
-        end: ETH + header + udp_len,
-    };
-    let lengths_hold = header + udp_len <= ip_len && ETH + ip_len <= pkt.len() && inner + ETH <= outer.end;
-    // Options are not summed here: no VTEP of ours sends any, and one that does is told by the count.
-    let header_holds = ip.vihl == 0x45 && vxlan::ipv4_checksum_holds(&ip);
-    if lengths_hold && header_holds { Ok((pkt, outer)) } else { Err(DropReason::Malformed) }
 }
 
 /// Decapsulates a frame of a member and gives it to the endpoint it is for.
@@ -125,7 +52,7 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     let network = Network { vni: outer.vni, slice: &member.slice };
     let sender = Sender { network, vtep: outer.src, mac: eth.src };
     if eth.dst.is_multicast() {
-        let pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
+        let pkt = decap::strip(trim(pkt, outer.end)?, outer, eth, family)?;
         let (pkt, asked) = neigh_remote::check(pkt, sender, &eth)?;
         // What asks nothing is for nobody: an announcement tells what the tables have.
         let fdb = sender.port_of(asked.ok_or(DropReason::Bum)?)?;
@@ -137,7 +64,7 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     let fdb = maps::fdb(network, eth.dst)?;
     match fdb.delivery() {
         Fdb::PEER | Fdb::EGRESS => {
-            let mut pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
+            let mut pkt = decap::strip(trim(pkt, outer.end)?, outer, eth, family)?;
             if about_neighbours {
                 pkt = neigh_remote::check(pkt, sender, &eth)?.0;
             }

@@ -16,6 +16,7 @@ mod inner;
 mod maps;
 mod neigh;
 mod neigh_remote;
+mod outer;
 pub mod packet;
 mod to_underlay;
 mod too_big;

@@ -35,7 +35,9 @@ impl Sender<'_> {
     fn is_unchecked(&self) -> Result<bool, DropReason> {
         let fdb = maps::fdb(self.network, self.mac).map_err(|_| DropReason::SpoofedMac)?;
         let vtep = maps::vtep(fdb.to()).map_err(|_| DropReason::SpoofedMac)?;
-        if fdb.delivery() != Fdb::UNDERLAY || vtep.addr != self.vtep {
+        // A node of two addresses may be sent to by one and send from the other.
+        let behind = vtep.addr == self.vtep || vtep.other == self.vtep;
+        if fdb.delivery() != Fdb::UNDERLAY || !behind {
             return Err(DropReason::SpoofedMac);
         }
         Ok(vtep.flags & Vtep::EXTERNAL != 0)

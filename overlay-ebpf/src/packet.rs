@@ -9,8 +9,9 @@ use core::mem::MaybeUninit;
 use aya_ebpf::{
     bindings::{
         __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
-        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO,
-        BPF_F_ADJ_ROOM_NO_CSUM_RESET, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
+        BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
+        bpf_adj_room_mode::{BPF_ADJ_ROOM_MAC, BPF_ADJ_ROOM_NET},
     },
     helpers::{
         bpf_csum_diff, bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail,
@@ -21,7 +22,7 @@ use aya_ebpf::{
 use overlay_common::{
     DropReason,
     header::{Eth, Header},
-    vxlan::OVERHEAD_V4,
+    vxlan::{OuterV4, OuterV6},
 };
 
 /// Length of an Ethernet header.
@@ -48,17 +49,31 @@ pub enum Family {
     Other,
 }
 
+/// An outer header, which decides how room is made for it.
+pub trait OuterHeader: Header {
+    /// The flag that tells the kernel its family.
+    const ENCAP_L3: u32;
+}
+
+impl OuterHeader for OuterV4 {
+    const ENCAP_L3: u32 = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
+}
+
+impl OuterHeader for OuterV6 {
+    const ENCAP_L3: u32 = BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+}
+
 /// A frame, seen through its socket buffer.
 ///
 /// A header is read before the frame is moved:
 ///
 /// ```
-/// use overlay_common::{DropReason, header::Eth};
+/// use overlay_common::{DropReason, header::Eth, vxlan::OuterV4};
 /// use overlay_ebpf::packet::Packet;
 ///
 /// fn sender(pkt: Packet<'_>) -> Result<Eth, DropReason> {
 ///     let eth = *pkt.at::<Eth>(0)?;
-///     let _grown = pkt.grow_ip()?;
+///     let _grown = pkt.grow_ip::<OuterV4>()?;
 ///     Ok(eth)
 /// }
 /// ```
@@ -66,12 +81,12 @@ pub enum Family {
 /// The same with a reference that outlives the move does not compile:
 ///
 /// ```compile_fail,E0505
-/// use overlay_common::{DropReason, header::Eth};
+/// use overlay_common::{DropReason, header::Eth, vxlan::OuterV4};
 /// use overlay_ebpf::packet::Packet;
 ///
 /// fn sender(pkt: Packet<'_>) -> Result<Eth, DropReason> {
 ///     let eth = pkt.at::<Eth>(0)?;
-///     let _grown = pkt.grow_ip()?;
+///     let _grown = pkt.grow_ip::<OuterV4>()?;
 ///     Ok(*eth)
 /// }
 /// ```
@@ -142,19 +157,19 @@ impl<'a> Packet<'a> {
     }
 
     /// Opens room for an outer header in front of an inner frame, whose Ethernet header the caller has saved:
-    /// afterwards the first 64 bytes (outer and inner Ethernet header) are to be written.
+    /// afterwards the outer header and the inner Ethernet header are to be written.
     #[inline(always)]
-    pub fn grow_ip(self) -> Result<Self, DropReason> {
-        let outer = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
+    pub fn grow_ip<O: OuterHeader>(self) -> Result<Self, DropReason> {
+        let outer = O::ENCAP_L3 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
         let flags = u64::from(outer) | INNER_ETHERNET | KEEP;
-        self.adjust_room(OVERHEAD_V4 as i32, flags)
+        self.adjust_room(O::LEN as i32, BPF_ADJ_ROOM_MAC, flags)
     }
 
     /// Opens `by` bytes of room after the Ethernet header of an IP packet, for headers of its own family. What was known
     /// of its checksum is forgotten: its receiver sums anew.
     #[inline(always)]
     pub fn grow(self, by: usize) -> Result<Self, DropReason> {
-        self.adjust_room(by as i32, 0)
+        self.adjust_room(by as i32, BPF_ADJ_ROOM_MAC, 0)
     }
 
     /// The sum of 512 bytes' 16-bit words as they lie in memory and of `seed`, not folded (RFC 1071).
@@ -174,11 +189,11 @@ impl<'a> Packet<'a> {
         u32::try_from(sum).map_err(|_| DropReason::KernelRefused)
     }
 
-    /// Opens room in front of an inner frame that is not IP: afterwards the first 50 bytes are to be written.
+    /// Opens room in front of an inner frame that is not IP: afterwards the outer header is to be written.
     #[inline(always)]
-    pub fn grow_other(self) -> Result<Self, DropReason> {
+    pub fn grow_other<O: OuterHeader>(self) -> Result<Self, DropReason> {
         // SAFETY: the context is the one the program was called with.
-        match unsafe { bpf_skb_change_head(self.skb(), OVERHEAD_V4 as u32, 0) } {
+        match unsafe { bpf_skb_change_head(self.skb(), O::LEN as u32, 0) } {
             0 => Ok(self),
             _ => Err(DropReason::KernelRefused),
         }
@@ -192,7 +207,7 @@ impl<'a> Packet<'a> {
             Family::V6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
             Family::Other => 0,
         };
-        let pkt = self.adjust_room(-(by as i32), u64::from(family) | KEEP)?;
+        let pkt = self.adjust_room(-(by as i32), BPF_ADJ_ROOM_MAC, u64::from(family) | KEEP)?;
         // What hardware verified was the outer checksum; it must not vouch for the inner one. The result says
         // only that nothing had been verified.
         // SAFETY: the context is the one the program was called with.
@@ -200,10 +215,16 @@ impl<'a> Packet<'a> {
         Ok(pkt)
     }
 
+    /// Takes `by` bytes out after the outer IPv6 header, whose fields stay as they are.
     #[inline(always)]
-    fn adjust_room(self, by: i32, flags: u64) -> Result<Self, DropReason> {
+    pub fn take_out_extensions(self, by: usize) -> Result<Self, DropReason> {
+        self.adjust_room(-(by as i32), BPF_ADJ_ROOM_NET, KEEP)
+    }
+
+    #[inline(always)]
+    fn adjust_room(self, by: i32, mode: u32, flags: u64) -> Result<Self, DropReason> {
         // SAFETY: the context is the one the program was called with.
-        match unsafe { bpf_skb_adjust_room(self.skb(), by, BPF_ADJ_ROOM_MAC, flags) } {
+        match unsafe { bpf_skb_adjust_room(self.skb(), by, mode, flags) } {
             0 => Ok(self),
             _ => Err(DropReason::KernelRefused),
         }

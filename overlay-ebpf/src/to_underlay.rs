@@ -4,7 +4,11 @@
 //! it leaves with the VTEP address, and the other node would believe it.
 
 use aya_ebpf::programs::TcContext;
-use network_types::{ip::Ipv4Hdr, udp::UdpHdr, vxlan::VxlanHdr};
+use network_types::{
+    ip::{Ipv4Hdr, Ipv6Hdr},
+    udp::UdpHdr,
+    vxlan::VxlanHdr,
+};
 use overlay_common::{
     DropReason,
     header::{Eth, ethertype, protocol},
@@ -13,6 +17,7 @@ use overlay_common::{
 
 use crate::{
     Drop, Verdict, maps,
+    outer::{self, Chain},
     packet::{ETH, Packet},
 };
 
@@ -21,6 +26,8 @@ use crate::{
 const MAX_SEGMENTS: usize = 1024;
 /// Payload of the shortest segments of which no super-frame has more.
 const MIN_SEGMENT: usize = 64;
+/// An offset behind the end of any frame.
+const BEYOND: usize = i32::MAX as usize;
 
 #[inline(always)]
 pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
@@ -41,30 +48,52 @@ pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
     }
 }
 
-/// UDP to our port.
+/// UDP to our port, or what might be.
 struct Datagram {
     /// Offset of what follows the UDP header.
     payload: usize,
-    /// Whether it is the first fragment of a longer one.
-    fragment: bool,
+    /// Whether what cannot be read of it may hide a header: it is the first fragment of a longer one, or behind more
+    /// extension headers than are followed.
+    hides: bool,
 }
 
-/// The frame as UDP to our port over IPv4; `None` where it is something else.
+/// The frame as UDP to our port; `None` where it is something else.
 #[inline(always)]
 fn to_our_port(pkt: &Packet<'_>) -> Option<Datagram> {
     // Copied, not pulled: most frames here are the host's own, and pulling unshares those that TCP keeps a clone of.
-    if pkt.copy::<Eth>(0)?.ethertype != ethertype::IPV4 {
-        return None;
-    }
+    let (udp, hides) = match pkt.copy::<Eth>(0)?.ethertype {
+        ethertype::IPV4 => udp_v4(pkt)?,
+        ethertype::IPV6 => udp_v6(pkt)?,
+        _ => return None,
+    };
+    let payload = udp + UdpHdr::LEN;
+    let Some(header) = pkt.copy::<UdpHdr>(udp) else {
+        return hides.then_some(Datagram { payload, hides });
+    };
+    let ours = header.dst == maps::config().ok()?.udp_port_be();
+    ours.then_some(Datagram { payload, hides })
+}
+
+/// The offset of the UDP header over IPv4, and whether it is of a first fragment.
+#[inline(always)]
+fn udp_v4(pkt: &Packet<'_>) -> Option<(usize, bool)> {
     let ip = pkt.copy::<Ipv4Hdr>(ETH)?;
     let [offset_high, offset_low] = ip.frags;
     if ip.proto != protocol::UDP || offset_high & 0x1f | offset_low != 0 {
         return None;
     }
-    let udp = ETH + usize::from(ip.vihl & 0xf) * 4;
-    let ours = pkt.copy::<UdpHdr>(udp)?.dst == maps::config().ok()?.udp_port_be();
     // More fragments (RFC 791 section 3.1).
-    ours.then_some(Datagram { payload: udp + UdpHdr::LEN, fragment: offset_high & 0x20 != 0 })
+    Some((ETH + usize::from(ip.vihl & 0xf) * 4, offset_high & 0x20 != 0))
+}
+
+/// The same over IPv6.
+#[inline(always)]
+fn udp_v6(pkt: &Packet<'_>) -> Option<(usize, bool)> {
+    match outer::follow(pkt, pkt.copy::<Ipv6Hdr>(ETH)?.next_hdr) {
+        Chain::Udp(found) => Some((found.end, found.fragment)),
+        Chain::Other => None,
+        Chain::Lost => Some((BEYOND, true)),
+    }
 }
 
 /// The VNI under which a datagram without our mark is to be dropped, 0 for none in particular.
@@ -72,7 +101,7 @@ fn to_our_port(pkt: &Packet<'_>) -> Option<Datagram> {
 fn forged(pkt: &Packet<'_>, datagram: &Datagram) -> Option<u32> {
     let Some(header) = pkt.copy::<VxlanHdr>(datagram.payload) else {
         // A fragment so short hides the header in the next one; nobody sends such but to do that.
-        return datagram.fragment.then_some(0);
+        return datagram.hides.then_some(0);
     };
     // Reserved bits do not count: who receives it may ignore them (RFC 7348 section 5).
     let vni = vxlan::vni_of(&header);

@@ -9,7 +9,10 @@ use ipnet::IpNet;
 use overlay_common::{MacAddr, Vni};
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Document, DocumentError};
+use crate::{
+    document::{Document, DocumentError},
+    vteps::Vteps,
+};
 
 mod address;
 mod block;
@@ -21,12 +24,13 @@ mod node;
 #[cfg(test)]
 mod tests;
 mod unique;
+mod ways;
 
 pub use self::{
     block::{endpoint_block, network_block},
     id::{EndpointId, InvalidEndpointId},
 };
-pub(crate) use self::{name::check_name, node::check_vtep};
+pub(crate) use self::{name::check_name, node::read_vteps};
 
 /// The whole cluster, valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,8 +48,8 @@ pub struct Cluster {
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// Its address on the underlay.
-    pub vtep: IpAddr,
+    /// Its addresses on the underlay.
+    pub vteps: Vteps,
     /// What runs there.
     pub kind: NodeKind,
 }

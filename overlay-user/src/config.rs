@@ -1,14 +1,12 @@
 //! `overlay.toml`: what is set per node.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
-    cluster::{check_name, check_vtep},
+    cluster::{check_name, read_vteps},
     document::{Document, DocumentError, Table, Value},
     text_file,
+    vteps::Vteps,
     words::{quoted, suggestion},
 };
 
@@ -51,8 +49,8 @@ pub struct NodeSection {
     pub name: String,
     /// The name of the underlay device, whose address is the VTEP.
     pub underlay: Option<String>,
-    /// The VTEP, whose device is the underlay device.
-    pub vtep: Option<IpAddr>,
+    /// The VTEP's addresses, whose device is the underlay device.
+    pub vteps: Option<Vteps>,
     /// By what programs are attached to devices.
     pub hooks: Hooks,
 }
@@ -191,9 +189,9 @@ fn read_node(root: &Table<'_>, host_name: &str) -> Result<NodeSection, DocumentE
         }
         (Some(_), None) | (None, Some(_)) => Ok(()),
     }?;
-    let vtep = vtep.map(|value| read_vtep(&value)).transpose()?;
+    let vteps = vtep.map(|value| read_vteps(&value)).transpose()?;
     let hooks = node.get("hooks").map_or(Ok(Hooks::Auto), |value| read_hooks(&value))?;
-    Ok(NodeSection { name: name.to_owned(), underlay, vtep, hooks })
+    Ok(NodeSection { name: name.to_owned(), underlay, vteps, hooks })
 }
 
 fn read_hooks(value: &Value<'_>) -> Result<Hooks, DocumentError> {
@@ -218,15 +216,6 @@ fn read_device(value: &Value<'_>) -> Result<String, DocumentError> {
         );
     }
     Ok(name.to_owned())
-}
-
-fn read_vtep(value: &Value<'_>) -> Result<IpAddr, DocumentError> {
-    let text = value.string()?;
-    let vtep = text.parse().map_err(|_| {
-        value.error(&format!("{} is no IP address; write it like \"10.88.0.1\"", quoted(text)))
-    })?;
-    check_vtep(vtep).map_err(|message| value.error(&message))?;
-    Ok(vtep)
 }
 
 fn read_port(root: &Table<'_>) -> Result<u16, DocumentError> {

@@ -141,6 +141,11 @@ impl<'d> Value<'d> {
         self.value.is_integer()
     }
 
+    /// Whether the value is an array.
+    pub(crate) fn is_array(&self) -> bool {
+        self.value.is_array()
+    }
+
     /// The truth value.
     pub(crate) fn boolean(&self) -> Result<bool, DocumentError> {
         self.value.as_bool().ok_or_else(|| self.wrong_type("a boolean", "write true or false without quotes"))

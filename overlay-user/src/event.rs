@@ -7,6 +7,7 @@ use overlay_common::MacAddr;
 use crate::{
     cluster::{Cluster, EndpointId},
     tables::Ifindex,
+    vteps::Vteps,
 };
 
 /// Something that changes the state.
@@ -56,8 +57,8 @@ pub struct Underlay {
     pub ifindex: Ifindex,
     /// Its MAC address.
     pub mac: MacAddr,
-    /// Its address that is this node's VTEP.
-    pub vtep: IpAddr,
+    /// Its addresses that are this node's VTEP.
+    pub vteps: Vteps,
     /// Its MTU.
     pub mtu: u16,
     /// The way to each remote VTEP that has a route.
@@ -75,4 +76,6 @@ pub struct NextHop {
     pub mac: Option<MacAddr>,
     /// The MAC address of the device to send by.
     pub source_mac: MacAddr,
+    /// The longest inner IP packet that the way carries.
+    pub inner_mtu: u16,
 }

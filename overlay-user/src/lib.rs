@@ -23,4 +23,5 @@ pub mod state;
 pub mod tables;
 mod text_file;
 pub mod uninstall;
+pub mod vteps;
 mod words;

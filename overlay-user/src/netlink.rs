@@ -12,7 +12,7 @@ pub(crate) mod tc;
 pub mod veth;
 pub mod watch;
 
-use crate::tables::Ifindex;
+use crate::{tables::Ifindex, vteps::Vteps};
 use routes::NeighbourKey;
 use rustix::net::{AddressFamily, SocketType};
 use socket::{Rtnl, RtnlError};
@@ -40,15 +40,11 @@ impl Host {
 /// Where the agent's VTEP is, as its configuration says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnderlaySelect {
-    /// This device; its address is `vtep`, or its first primary IPv4 address.
-    Device {
-        /// The name of the device.
-        name: String,
-        /// The address that the device must carry.
-        vtep: Option<IpAddr>,
-    },
-    /// The device that carries this address.
-    Address(IpAddr),
+    /// The device of this name; its addresses are those that the cluster says, as far as it has them, else its first
+    /// primary one.
+    Device(String),
+    /// The device that carries these addresses.
+    Addresses(Vteps),
 }
 
 /// Why the underlay device cannot be used.
@@ -68,10 +64,8 @@ pub enum UnderlayError {
         /// The name of the device.
         name: String,
     },
-    /// The device has no IPv4 address.
-    #[error(
-        "underlay device {name:?} has no IPv4 address; give it one: ip addr add ADDRESS/LENGTH dev {name}"
-    )]
+    /// The device has no address.
+    #[error("underlay device {name:?} has no address; give it one: ip addr add ADDRESS/LENGTH dev {name}")]
     NoAddress {
         /// The name of the device.
         name: String,

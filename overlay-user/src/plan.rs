@@ -8,7 +8,10 @@ use std::{
 
 use overlay_common::{MacAddr, Vni};
 
-use crate::tables::{Hook, Ifindex, Net, NodeEntry, Port, Station, Tables, Vtep};
+use crate::{
+    tables::{Hook, Ifindex, Net, NodeEntry, Port, Station, Tables, Vtep},
+    words::list,
+};
 
 #[cfg(test)]
 mod tests;
@@ -183,7 +186,10 @@ impl Op {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SetNode(node) => write!(f, "node {}", node.vtep),
+            Self::SetNode(node) => {
+                let own = [node.vtep_v4.map(IpAddr::from), node.vtep_v6.map(IpAddr::from)];
+                write!(f, "node {}", list(own.into_iter().flatten()))
+            }
             Self::SetNet(vni, _) | Self::DelNet(vni) => write!(f, "VNI {vni}"),
             Self::SetVtep(ip, _) | Self::DelVtep(ip) => write!(f, "{ip}"),
             Self::AddMember(vni, ip)

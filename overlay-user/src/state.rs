@@ -1,11 +1,17 @@
 //! What the agent knows, and the tables that follow from it; no I/O and no clock.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use overlay_common::vxlan;
 
 use crate::{
     cluster::{Cluster, Endpoint, EndpointId, Network, Node},
     event::{Event, SourceError, Underlay},
     tables::Ifindex,
+    vteps::Vteps,
 };
 
 mod bind;
@@ -117,25 +123,38 @@ impl State {
     /// The MTU that endpoints of the network get: what the file asks for, as far as the underlay allows it.
     pub fn mtu(&self, network: &str) -> Option<u16> {
         let network = self.cluster()?.networks.get(network)?;
-        let inner = inner_mtu(self.underlay()?);
+        let inner = self.inner_mtu()?;
         Some(network.mtu.map_or(inner, |mtu| mtu.min(inner)))
+    }
+
+    /// The longest inner packet that this node's underlay carries over each family that nodes of the cluster use:
+    /// nodes of equal underlays come to the same, whichever family they use themselves.
+    pub fn inner_mtu(&self) -> Option<u16> {
+        let underlay = self.underlay()?;
+        let ways = self.cluster()?.ways();
+        let inner = |vtep| vxlan::inner_mtu(vtep, underlay.mtu);
+        Some(ways.into_iter().map(inner).min().unwrap_or_else(|| inner(underlay.vteps.first())))
+    }
+
+    /// The VTEPs that a node with these addresses sends to.
+    pub fn sends_to(&self, own: Vteps) -> BTreeSet<IpAddr> {
+        let cluster = self.cluster.iter();
+        cluster
+            .flat_map(|cluster| self.remote_nodes(cluster, own))
+            .filter_map(|node| own.way_to(&node.vteps))
+            .collect()
     }
 
     /// The other nodes of the cluster.
     ///
     /// A node that claims this node's address is not among them: sending to it would be sending to ourselves.
-    fn remote_nodes<'s>(&'s self, cluster: &'s Cluster, own_vtep: IpAddr) -> impl Iterator<Item = &'s Node> {
-        cluster.nodes.values().filter(move |node| node.name != self.node_name && node.vtep != own_vtep)
+    fn remote_nodes<'s>(&'s self, cluster: &'s Cluster, own: Vteps) -> impl Iterator<Item = &'s Node> {
+        let others = cluster.nodes.values().filter(|node| node.name != self.node_name);
+        others.filter(move |node| !node.vteps.iter().any(|vtep| own.contains(vtep)))
     }
 
     /// The networks of the cluster.
     fn networks(&self) -> impl Iterator<Item = &Network> {
         self.cluster.iter().flat_map(|cluster| cluster.networks.values())
     }
-}
-
-/// The largest inner IP packet that an outer packet holds.
-fn inner_mtu(underlay: &Underlay) -> u16 {
-    // Ethernet 14, VXLAN 8, UDP 8, and an IP header of 20 or 40 bytes.
-    underlay.mtu.saturating_sub(if underlay.vtep.is_ipv4() { 50 } else { 70 })
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use ipnet::{IpNet, Ipv4Net};
@@ -28,7 +28,7 @@ pub struct Tables {
     pub node: Option<NodeEntry>,
     /// The networks by VNI.
     pub nets: BTreeMap<Vni, Net>,
-    /// The VTEPs of the other nodes.
+    /// The VTEPs of the other nodes, by the addresses that they are sent to.
     pub vteps: BTreeMap<IpAddr, Vtep>,
     /// Which VTEP may send into which network.
     pub members: BTreeSet<(Vni, IpAddr)>,
@@ -45,14 +45,14 @@ pub struct Tables {
 /// This node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeEntry {
-    /// Its address on the underlay.
-    pub vtep: IpAddr,
+    /// Its IPv4 address on the underlay.
+    pub vtep_v4: Option<Ipv4Addr>,
+    /// Its IPv6 address on the underlay.
+    pub vtep_v6: Option<Ipv6Addr>,
     /// Its underlay device.
     pub underlay: Ifindex,
     /// The UDP port of VXLAN.
     pub udp_port: u16,
-    /// The largest inner IP packet that fits the underlay.
-    pub inner_mtu: u16,
 }
 
 /// A network.
@@ -69,6 +69,8 @@ pub struct Net {
 pub struct Vtep {
     /// The way there; without one it is unroutable, and its frames are dropped and counted.
     pub next_hop: Option<NextHop>,
+    /// The other address of its node, which it may send from.
+    pub other: Option<IpAddr>,
     /// Whether it is a plain VXLAN device, whose stations nobody checks but who receives from them.
     pub external: bool,
 }

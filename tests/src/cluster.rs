@@ -20,8 +20,8 @@ pub struct Cluster {
 pub struct Node {
     /// Its name.
     pub name: String,
-    /// Its VTEP address.
-    pub vtep: IpAddr,
+    /// Its VTEP addresses, one at least.
+    pub vteps: Vec<IpAddr>,
     /// Whether it is a plain VXLAN device without an agent.
     pub external: bool,
 }
@@ -89,7 +89,11 @@ impl Node {
     fn write(&self, text: &mut String) {
         line(text, "[[node]]");
         line(text, &format!("name = {:?}", self.name));
-        line(text, &format!("vtep = \"{}\"", self.vtep));
+        let vteps: Vec<String> = self.vteps.iter().map(|vtep| format!("\"{vtep}\"")).collect();
+        match vteps.as_slice() {
+            [vtep] => line(text, &format!("vtep = {vtep}")),
+            vteps => line(text, &format!("vtep = [{}]", vteps.join(", "))),
+        }
         if self.external {
             line(text, "kind = \"external\"");
         }
@@ -148,7 +152,7 @@ mod tests {
     #[test]
     fn text_is_that_of_the_contract() {
         let cluster = Cluster {
-            nodes: vec![Node { name: "h1".to_owned(), vtep: ip("10.88.0.1"), external: false }],
+            nodes: vec![Node { name: "h1".to_owned(), vteps: vec![ip("10.88.0.1")], external: false }],
             networks: vec![Network {
                 name: "blue".to_owned(),
                 vni: 42,

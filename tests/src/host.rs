@@ -33,7 +33,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(10);
 pub struct Host {
     /// `h1`, `h2` and so on: also the node's name in the cluster.
     pub name: String,
-    /// Its address on the underlay.
+    /// Its preferred address on the underlay.
     pub vtep: IpAddr,
     /// Its namespace, with `eth0` on the underlay.
     pub netns: Netns,

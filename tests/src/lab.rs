@@ -2,13 +2,15 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{Cluster, Endpoint, Host, Netns, Network, Node, Underlay, command::run, leftovers};
+use crate::{
+    Cluster, Endpoint, Host, Netns, Network, Node, Underlay, command::run, leftovers, underlay::add_address,
+};
 
 /// The longest name of a lab: with `-h250c99` after it, it still reads well in `ip netns list`.
 const NAME_LIMIT: usize = 24;
@@ -24,6 +26,8 @@ pub struct Options {
     pub hosts: u8,
     /// The MTU of the underlay.
     pub underlay_mtu: u32,
+    /// The VTEP addresses of the host of a number.
+    pub vteps: fn(u8) -> Vec<IpAddr>,
     /// The two hosts of the lab are joined by one veth pair instead of a bridge.
     pub cable: bool,
 }
@@ -39,8 +43,18 @@ impl Options {
         let overlay = std::env::var_os("OVERLAY_BIN").context(
             "OVERLAY_BIN does not name the overlay binary: run this by `cargo xtask test` or `cargo xtask bench`",
         )?;
-        Ok(Self { name, overlay: overlay.into(), hosts, underlay_mtu: 1500, cable: false })
+        Ok(Self { name, overlay: overlay.into(), hosts, underlay_mtu: 1500, vteps: over_v4, cable: false })
     }
+}
+
+/// VTEPs over IPv4 only.
+pub fn over_v4(number: u8) -> Vec<IpAddr> {
+    vec![Ipv4Addr::new(10, 88, 0, number).into()]
+}
+
+/// VTEPs over IPv6 only.
+pub fn over_v6(number: u8) -> Vec<IpAddr> {
+    vec![Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, number.into()).into()]
 }
 
 /// A container: a namespace declared as an endpoint of a host.
@@ -97,22 +111,24 @@ impl Lab {
             _lock: lock,
         };
         for number in 1..=options.hosts {
-            lab.add_host(number, &options.overlay)?;
+            lab.add_host(number, (options.vteps)(number), &options.overlay)?;
         }
         lab.write_cluster()?;
         Ok(lab)
     }
 
-    fn add_host(&mut self, number: u8, overlay: &Path) -> Result<()> {
+    fn add_host(&mut self, number: u8, vteps: Vec<IpAddr>, overlay: &Path) -> Result<()> {
         let name = format!("h{number}");
-        let vtep = IpAddr::V4(Ipv4Addr::new(10, 88, 0, number));
+        let (vtep, more) = vteps.split_first().context("a host needs a VTEP address")?;
+        let length = |vtep: &IpAddr| if vtep.is_ipv4() { 24 } else { 64 };
         let netns = Netns::new(&format!("{}-{name}", self.name))?;
-        self.underlay.attach(&netns, "eth0", vtep, 24, &name)?;
+        self.underlay.attach(&netns, "eth0", *vtep, length(vtep), &name)?;
+        more.iter().try_for_each(|vtep| add_address(&netns, "eth0", *vtep, length(vtep)))?;
         let pins = leftovers::pin_dir(&self.name).join(&name);
-        let host = Host::new(&name, vtep, netns, self.dir.join(&name), pins, overlay)?;
+        let host = Host::new(&name, *vtep, netns, self.dir.join(&name), pins, overlay)?;
         host.write_config(&self.cluster_file())?;
         self.hosts.push(host);
-        self.cluster.nodes.push(Node { name, vtep, external: false });
+        self.cluster.nodes.push(Node { name, vteps, external: false });
         Ok(())
     }
 

@@ -33,7 +33,7 @@ pub use crate::{
     figure::figure,
     full::full,
     host::Host,
-    lab::{Container, Lab, Options},
+    lab::{Container, Lab, Options, over_v4, over_v6},
     leftovers::{processes, remove_dir},
     load::{Flow, FlowReport, Load, Losses, Report},
     machine::cpu_model,
@@ -41,6 +41,6 @@ pub use crate::{
     parallel::map_parallel,
     random::Random,
     skip::skip,
-    underlay::Underlay,
+    underlay::{Underlay, add_address},
     who::Who,
 };

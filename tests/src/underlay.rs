@@ -10,6 +10,12 @@ use anyhow::{Context as _, Result};
 
 use crate::{Netns, command::run};
 
+/// Gives a device an address, at once.
+pub fn add_address(netns: &Netns, ifname: &str, address: IpAddr, length: u8) -> Result<()> {
+    let dad = if address.is_ipv6() { " nodad" } else { "" };
+    netns.ip(&format!("address add {address}/{length} dev {ifname}{dad}")).map(drop)
+}
+
 /// The bridge that joins the hosts of a lab.
 #[derive(Debug)]
 pub struct Underlay {
@@ -49,8 +55,7 @@ impl Underlay {
         } else {
             self.lay(netns, ifname, port)?;
         }
-        let dad = if address.is_ipv6() { " nodad" } else { "" };
-        netns.ip(&format!("address add {address}/{length} dev {ifname}{dad}"))?;
+        add_address(netns, ifname, address, length)?;
         netns.ip(&format!("link set {ifname} up"))?;
         Ok(())
     }

@@ -80,6 +80,7 @@ fn start(options: &Options) -> Result<Lab> {
         overlay: project::overlay(true),
         hosts,
         underlay_mtu: UNDERLAY_MTU,
+        vteps: overlay_tests::over_v4,
         cable: false,
     })?;
     grid::declare(&mut lab, hosts, options.containers)?;

@@ -1,6 +1,6 @@
 //! The agent's state and what it does about each event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 
@@ -36,12 +36,12 @@ impl Agent {
     /// Checks the node, and opens or makes what is installed in the kernel.
     pub(super) async fn open(paths: &Paths, config: &Config, options: OpenOptions) -> anyhow::Result<Self> {
         let host = Host::open().context("cannot read the network configuration")?;
-        let select = match (&config.node.underlay, config.node.vtep) {
-            (Some(name), vtep) => UnderlaySelect::Device { name: name.clone(), vtep },
-            (None, Some(vtep)) => UnderlaySelect::Address(vtep),
+        let select = match (&config.node.underlay, config.node.vteps) {
+            (Some(name), _) => UnderlaySelect::Device(name.clone()),
+            (None, Some(vteps)) => UnderlaySelect::Addresses(vteps),
             (None, None) => anyhow::bail!("node: neither underlay nor vtep is set; set one of them"),
         };
-        let underlay = host.underlay_link(&select).await?;
+        let underlay = host.underlay_link(&select, None).await?;
         host.check_port_free(config.vxlan.port).await?;
         let bindings = Bindings::open(&paths.state_dir);
         let reconciler = Reconciler::new(Bpf::open(&paths.pin_dir, options)?)?;
@@ -110,10 +110,9 @@ impl Agent {
 
     /// Reads the underlay again: device, address, MTU, routes and next hops.
     pub(super) async fn underlay_changed(&mut self) {
-        let own = self.state.node_name();
-        let nodes = self.state.cluster().into_iter().flat_map(|cluster| cluster.nodes.values());
-        let remote: BTreeSet<_> = nodes.filter(|node| node.name != own).map(|node| node.vtep).collect();
-        match self.host.underlay(&self.select, &remote).await {
+        let declared = self.state.own_node().map(|node| node.vteps);
+        let remote = |own| self.state.sends_to(own);
+        match self.host.underlay(&self.select, declared, remote).await {
             Ok(underlay) => {
                 let name = self.host.link(underlay.ifindex).await.ok().flatten().map(|link| link.name);
                 self.underlay_name = name.or(self.underlay_name.take());

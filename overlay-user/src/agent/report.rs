@@ -15,10 +15,11 @@ use crate::{
             StatusNode, Table, VtepRow,
         },
     },
-    cluster::{self, Cluster, NodeKind},
+    cluster::{self, Cluster, Node, NodeKind},
     datapath::{Datapath as _, DatapathError},
     netlink::device_name,
     tables::{Fdb, Ifindex, Station, Tables},
+    vteps::Vteps,
 };
 
 pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
@@ -32,9 +33,10 @@ pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
         state: if problems.is_empty() { Health::Healthy } else { Health::Degraded },
         node: StatusNode {
             name: state.node_name().into(),
-            vtep: underlay.map(|underlay| underlay.vtep.to_string()),
+            vtep: underlay.map(|underlay| underlay.vteps.first().to_string()),
+            vteps: underlay.map_or_else(Vec::new, |underlay| strings(underlay.vteps)),
             underlay: agent.underlay_name.clone(),
-            mtu: state.tables().and_then(|tables| tables.node).map(|node| node.inner_mtu),
+            mtu: state.inner_mtu(),
         },
         problems,
         programs: programs
@@ -176,18 +178,22 @@ pub(super) fn endpoints(agent: &Agent) -> Vec<EndpointInfo> {
 
 pub(super) fn nodes(agent: &Agent) -> Vec<NodeInfo> {
     let nodes = agent.state.cluster().into_iter().flat_map(|cluster| cluster.nodes.values());
-    let next_hops = agent.state.underlay().map(|underlay| &underlay.next_hops);
+    let is_routed = |node: &Node| {
+        let underlay = agent.state.underlay()?;
+        underlay.next_hops.get(&underlay.vteps.way_to(&node.vteps)?)
+    };
     nodes
         .map(|node| NodeInfo {
             name: node.name.clone(),
-            vtep: node.vtep.to_string(),
+            vtep: node.vteps.first().to_string(),
+            vteps: strings(node.vteps),
             kind: match node.kind {
                 NodeKind::Agent => "agent".into(),
                 NodeKind::External => "external".into(),
             },
             state: if node.name == agent.state.node_name() {
                 NodeState::This
-            } else if next_hops.is_some_and(|hops| hops.contains_key(&node.vtep)) {
+            } else if is_routed(node).is_some() {
                 NodeState::Known
             } else {
                 NodeState::Unroutable
@@ -263,6 +269,7 @@ fn vteps(agent: &Agent, tables: &Tables) -> Vec<VtepRow> {
         node: node_name(agent, *addr),
         next_hop: vtep.next_hop.as_ref().map(|hop| hop.via.to_string()),
         mac: vtep.next_hop.as_ref().and_then(|hop| hop.mac).map(|mac| mac.to_string()),
+        mtu: vtep.next_hop.as_ref().map(|hop| hop.inner_mtu),
         device: vtep.next_hop.as_ref().map(|hop| name_of(hop.ifindex)),
         networks: tables
             .members
@@ -293,7 +300,11 @@ fn network_name(agent: &Agent, vni: Vni) -> Option<String> {
 }
 
 fn node_name(agent: &Agent, vtep: IpAddr) -> Option<String> {
-    agent.state.cluster()?.nodes.values().find(|node| node.vtep == vtep).map(|node| node.name.clone())
+    agent.state.cluster()?.nodes.values().find(|node| node.vteps.contains(vtep)).map(|node| node.name.clone())
+}
+
+fn strings(vteps: Vteps) -> Vec<String> {
+    vteps.iter().map(|vtep| vtep.to_string()).collect()
 }
 
 /// The name of a device, or its number where it is gone.

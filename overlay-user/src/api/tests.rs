@@ -73,13 +73,19 @@ fn drops() -> Vec<DropInfo> {
 }
 
 fn node() -> NodeInfo {
-    NodeInfo { name: "h1".into(), vtep: "10.88.0.1".into(), kind: "agent".into(), state: NodeState::This }
+    NodeInfo {
+        name: "h1".into(),
+        vtep: "10.88.0.1".into(),
+        vteps: vec!["10.88.0.1".into()],
+        kind: "agent".into(),
+        state: NodeState::This,
+    }
 }
 
 fn status() -> Status {
     Status {
         state: Health::Healthy,
-        node: StatusNode { name: "h1".into(), vtep: None, underlay: None, mtu: None },
+        node: StatusNode { name: "h1".into(), vtep: None, vteps: Vec::new(), underlay: None, mtu: None },
         problems: vec![Problem { code: "x".into(), message: "wrong".into(), fix: "do".into() }],
         programs: vec![Program { name: "p".into(), id: 1, device: "eth0".into(), hook: "h".into() }],
         forwarded: BTreeMap::from([("to_local".to_owned(), 3)]),
@@ -103,6 +109,7 @@ fn rows(table: Table) -> Vec<Row> {
             next_hop: None,
             mac: Some(mac),
             device: None,
+            mtu: None,
             networks: Vec::new(),
         }),
         Table::Ports => Row::Port(PortRow {

@@ -49,8 +49,11 @@ pub struct Status {
 pub struct StatusNode {
     /// Its name.
     pub name: String,
-    /// The address of its VTEP, once it is known.
+    /// The preferred address of its VTEP, once it is known.
     pub vtep: Option<String>,
+    /// All addresses of its VTEP.
+    #[serde(default)]
+    pub vteps: Vec<String>,
     /// The name of the underlay device, once it is known.
     pub underlay: Option<String>,
     /// The MTU of its endpoints, once it is known.
@@ -252,8 +255,11 @@ pub enum NodeState {
 pub struct NodeInfo {
     /// Its name.
     pub name: String,
-    /// The address of its VTEP.
+    /// The preferred address of its VTEP.
     pub vtep: String,
+    /// All addresses of its VTEP.
+    #[serde(default)]
+    pub vteps: Vec<String>,
     /// `agent` or `external`.
     pub kind: String,
     /// How it is seen from this node.

@@ -96,7 +96,7 @@ pub(super) fn nodes(nodes: &[NodeInfo]) -> String {
             NodeState::Known => "known",
             NodeState::Unroutable => "unroutable",
         };
-        [node.name.clone(), node.vtep.clone(), node.kind.clone(), state.to_owned()]
+        [node.name.clone(), node.vteps.join(","), node.kind.clone(), state.to_owned()]
     });
     table(["NAME", "VTEP", "KIND", "STATE"], rows, "no nodes")
 }
@@ -136,10 +136,11 @@ pub(super) fn vteps(rows: &[VtepRow]) -> String {
             text(row.next_hop.as_ref()),
             text(row.mac.as_ref()),
             text(row.device.as_ref()),
+            text(row.mtu.map(|mtu| mtu.to_string()).as_ref()),
             row.networks.join(","),
         ]
     });
-    table(["VTEP", "NODE", "NEXT-HOP", "MAC", "DEVICE", "NETWORKS"], rows, "no entries")
+    table(["VTEP", "NODE", "NEXT-HOP", "MAC", "DEVICE", "MTU", "NETWORKS"], rows, "no entries")
 }
 
 pub(super) fn ports(rows: &[PortRow]) -> String {

@@ -50,7 +50,7 @@ fn frames(forwarded: &BTreeMap<String, u64>) -> String {
 }
 
 fn node(node: &StatusNode) -> String {
-    let vtep = node.vtep.as_deref().unwrap_or("(no VTEP yet)");
+    let vtep = if node.vteps.is_empty() { "(no VTEP yet)".to_owned() } else { node.vteps.join(", ") };
     let underlay = node.underlay.as_deref().unwrap_or("(no underlay yet)");
     let mtu = node.mtu.map(|mtu| format!(", endpoint mtu {mtu}")).unwrap_or_default();
     format!("{}, vtep {vtep} on {underlay}{mtu}", node.name)
@@ -125,6 +125,7 @@ mod tests {
             node: StatusNode {
                 name: "h1".into(),
                 vtep: Some("10.88.0.1".into()),
+                vteps: vec!["10.88.0.1".into()],
                 underlay: Some("eth0".into()),
                 mtu: Some(1450),
             },

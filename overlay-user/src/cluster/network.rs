@@ -1,9 +1,12 @@
 //! `[[network]]`: the isolated L2 segments.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use ipnet::IpNet;
-use overlay_common::Vni;
+use overlay_common::{Vni, vxlan};
 
 use super::{Network, address, name, unique::Unique};
 use crate::{
@@ -16,7 +19,7 @@ const LEAST_MTU: u32 = 68;
 /// The smallest MTU of IPv6 (RFC 8200 section 5).
 const LEAST_IPV6_MTU: u16 = 1280;
 /// The largest inner packet: what an outer IPv4 packet holds.
-const MOST_MTU: u32 = 65_535 - 50;
+const MOST_MTU: u32 = vxlan::inner_mtu(IpAddr::V4(Ipv4Addr::UNSPECIFIED), u16::MAX) as u32;
 /// The most subnets a network may have, and the most gateways.
 const MOST_SUBNETS: usize = 8;
 

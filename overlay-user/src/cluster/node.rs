@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::{Node, NodeKind, address, name, unique::Unique};
 use crate::{
     document::{DocumentError, Table, Value},
+    vteps::Vteps,
     words::{quoted, suggestion},
 };
 
@@ -22,7 +23,7 @@ pub(super) fn read_all(root: &Table<'_>) -> Result<BTreeMap<String, Node>, Docum
         return Err(extra.error(&format!("there are more than {MOST_NODES} nodes; remove some")));
     }
     let mut names = Unique::new();
-    let mut vteps = Unique::new();
+    let mut claimed = Unique::new();
     let mut nodes = BTreeMap::new();
     for table in &tables {
         table.only(&["name", "vtep", "kind"])?;
@@ -30,31 +31,43 @@ pub(super) fn read_all(root: &Table<'_>) -> Result<BTreeMap<String, Node>, Docum
         let name = name::read(&name_value, true)?;
         names.claim(name.clone(), &name_value, quoted(&name), "node")?;
         let vtep_value = table.required("vtep", "\"10.88.0.1\"")?;
-        let vtep = address::ip(&vtep_value)?;
-        check_vtep(vtep).map_err(|message| vtep_value.error(&message))?;
-        vteps.claim(vtep, &vtep_value, vtep, "node")?;
+        let own = read_vteps(&vtep_value)?;
+        for vtep in own.iter() {
+            claimed.claim(vtep, &vtep_value, vtep, "node")?;
+        }
         let kind = table.get("kind").map(|value| kind(&value)).transpose()?.unwrap_or_default();
-        nodes.insert(name.clone(), Node { name, vtep, kind });
+        nodes.insert(name.clone(), Node { name, vteps: own, kind });
     }
     Ok(nodes)
 }
 
-/// Checks that a node can have the address on the underlay; the error is what is wrong and the remedy.
-pub(crate) fn check_vtep(vtep: IpAddr) -> Result<(), String> {
-    if let Some(kind) = address::not_unicast(vtep) {
-        return Err(format!("{vtep} is {kind} address; give the node's address on the underlay"));
+/// Reads the addresses of a node on the underlay: one, or a list of one a family.
+pub(crate) fn read_vteps(value: &Value<'_>) -> Result<Vteps, DocumentError> {
+    if !value.is_array() {
+        return read_vtep(value).map(Vteps::from);
     }
-    check_family(vtep)
+    let items = value.at_most(2, "addresses of a node")?;
+    let addresses: Vec<IpAddr> = items.iter().map(read_vtep).collect::<Result<_, _>>()?;
+    if let [first, second] = addresses.as_slice()
+        && first.is_ipv4() == second.is_ipv4()
+    {
+        let family = if first.is_ipv4() { "IPv4" } else { "IPv6" };
+        return Err(
+            value.error(&format!("{first} and {second} are both {family}; give one address of each family"))
+        );
+    }
+    Vteps::of(addresses)
+        .ok_or_else(|| value.error("the list is empty; write the node's address on the underlay"))
 }
 
-/// Refuses what this version's underlay does not carry.
-fn check_family(vtep: IpAddr) -> Result<(), String> {
-    if vtep.is_ipv6() {
-        return Err(format!(
-            "{vtep} is an IPv6 address, and this version's underlay is IPv4; give an IPv4 address"
-        ));
+fn read_vtep(value: &Value<'_>) -> Result<IpAddr, DocumentError> {
+    let vtep = address::ip(value)?;
+    if let Some(kind) = address::not_unicast(vtep) {
+        return Err(
+            value.error(&format!("{vtep} is {kind} address; give the node's address on the underlay"))
+        );
     }
-    Ok(())
+    Ok(vtep)
 }
 
 fn kind(value: &Value<'_>) -> Result<NodeKind, DocumentError> {

@@ -188,10 +188,32 @@ fn nodes() {
             format!("4:8: node.vtep: {vtep} is {kind} address; give the node's address on the underlay")
         );
     }
+    for (vtep, error) in [
+        ("[]", "the list is empty; write the node's address on the underlay"),
+        (
+            "[\"10.88.0.1\", \"10.88.0.2\"]",
+            "10.88.0.1 and 10.88.0.2 are both IPv4; give one address of each family",
+        ),
+        ("[\"fd88::1\", \"fd88::2\"]", "fd88::1 and fd88::2 are both IPv6; give one address of each family"),
+        ("7", "a string belongs here, not an integer; write it in quotes"),
+    ] {
+        assert_eq!(refused("\"10.88.0.1\"", vtep), format!("4:8: node.vtep: {error}"));
+    }
     assert_eq!(
-        refused("10.88.0.1", "fd00::1"),
-        "4:8: node.vtep: fd00::1 is an IPv6 address, and this version's underlay is IPv4; give an IPv4 address"
+        refused("\"10.88.0.1\"", "[\"10.88.0.1\", \"fd88::1\", \"fd88::2\"]"),
+        "4:33: node.vtep: there are more than 2 addresses of a node; remove some"
     );
+    assert_eq!(
+        refused("\"10.88.0.1\"", "[\"fe80::1\"]"),
+        "4:9: node.vtep: fe80::1 is a link-local address; give the node's address on the underlay"
+    );
+    assert_eq!(
+        refused("\"10.88.0.9\"", "[\"fd88::9\", \"10.88.0.1\"]"),
+        "8:8: node.vtep: 10.88.0.1 is already taken on line 4; give each node its own"
+    );
+    let six = VALID.replacen("\"10.88.0.1\"", "[\"10.88.0.1\", \"fd88::1\"]", 1);
+    let vteps = Cluster::parse(&six).expect("valid").nodes["h1"].vteps;
+    assert_eq!(vteps.to_string(), "10.88.0.1, fd88::1");
     assert_eq!(
         refused("10.88.0.1", "::ffff:10.88.0.1"),
         "4:8: node.vtep: ::ffff:10.88.0.1 is an IPv4 address in the form of IPv6; write \"10.88.0.1\""

@@ -33,7 +33,7 @@ fn refused(from: &str, to: &str) -> String {
 fn a_full_file_is_read() {
     let config = Config::parse(VALID, "host").expect("valid");
     assert_eq!(config.node.name, "h1");
-    assert_eq!((config.node.underlay.as_deref(), config.node.vtep), (Some("eth0"), None));
+    assert_eq!((config.node.underlay.as_deref(), config.node.vteps), (Some("eth0"), None));
     assert_eq!(config.vxlan.port, 4790);
     assert_eq!(config.cluster.file.path, Path::new("/tmp/cluster.toml"));
     assert_eq!(config.api.group.as_deref(), Some("overlay"));
@@ -46,7 +46,9 @@ fn a_full_file_is_read() {
 fn the_least_file_gets_the_defaults() {
     let config = Config::parse("[node]\nvtep = \"10.88.0.1\"", "host.example").expect("valid");
     assert_eq!(config.node.name, "host.example");
-    assert_eq!(config.node.vtep, "10.88.0.1".parse().ok());
+    assert_eq!(config.node.vteps.map(|vteps| vteps.to_string()).as_deref(), Some("10.88.0.1"));
+    let both = Config::parse("[node]\nvtep = [\"fd88::1\", \"10.88.0.1\"]", "host").expect("valid");
+    assert_eq!(both.node.vteps.map(|vteps| vteps.to_string()).as_deref(), Some("fd88::1, 10.88.0.1"));
     assert_eq!(config.vxlan.port, 4789);
     assert_eq!(config.cluster.engine, Engine::File);
     assert_eq!(config.cluster.file.path, Path::new("/etc/overlay/cluster.toml"));
@@ -78,7 +80,7 @@ fn the_node_is_who_it_can_be() {
     );
     assert_eq!(
         refused("underlay = \"eth0\"", "vtep = \"h1\""),
-        "3:8: node.vtep: \"h1\" is no IP address; write it like \"10.88.0.1\""
+        "3:8: node.vtep: \"h1\" is no IP address; write it like \"10.1.0.7\" or \"fd00:1::7\""
     );
     assert_eq!(
         Config::parse("[node]\nunderlay = \"eth0\"", "my host").expect_err("a blank").to_string(),

@@ -5,7 +5,7 @@ use super::{
     socket::{Rtnl, RtnlError, Verb},
     veth::host_end::has_arp,
 };
-use crate::tables::Ifindex;
+use crate::{tables::Ifindex, vteps::Vteps};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope},
@@ -42,6 +42,13 @@ pub struct Link {
     pub vxlan_port: Option<u16>,
 }
 
+impl Link {
+    /// Its MTU. Larger ones exist on loopback only; a packet cannot be longer than this anyway.
+    pub fn short_mtu(&self) -> u16 {
+        u16::try_from(self.mtu).unwrap_or(u16::MAX)
+    }
+}
+
 /// The device that the node sends VXLAN from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnderlayLink {
@@ -53,25 +60,33 @@ pub struct UnderlayLink {
     pub mac: MacAddr,
     /// Its MTU.
     pub mtu: u16,
-    /// The address that is the node's VTEP.
-    pub vtep: IpAddr,
+    /// The addresses that are the node's VTEP.
+    pub vteps: Vteps,
 }
 
 impl Host {
-    /// Finds the underlay device, and checks that it can carry the overlay.
-    pub async fn underlay_link(&self, select: &UnderlaySelect) -> Result<UnderlayLink, UnderlayError> {
+    /// Finds the underlay device, and checks that it can carry the overlay. `declared` is what the cluster says of
+    /// this node's addresses.
+    pub async fn underlay_link(
+        &self,
+        select: &UnderlaySelect,
+        declared: Option<Vteps>,
+    ) -> Result<UnderlayLink, UnderlayError> {
         let links = self.links().await?;
         let addresses = addresses(&self.rtnl).await?;
-        let (link, vtep) = match select {
-            UnderlaySelect::Device { name, vtep } => {
+        let (link, vteps) = match select {
+            UnderlaySelect::Device(name) => {
                 let link =
                     links.values().find(|link| link.name == *name).ok_or_else(|| missing(name, &links))?;
-                (link, address_of(link, *vtep, &addresses)?)
+                (link, vteps_of(link, declared, &addresses)?)
             }
-            UnderlaySelect::Address(vtep) => {
-                let address = addresses.iter().find(|address| address.ip == *vtep);
+            UnderlaySelect::Addresses(vteps) => {
+                let first = vteps.first();
+                let address = addresses.iter().find(|address| address.ip == first);
                 let link = address.and_then(|address| links.get(&address.ifindex));
-                (link.ok_or(UnderlayError::AddressMissing(*vtep))?, *vtep)
+                let link = link.ok_or(UnderlayError::AddressMissing(first))?;
+                check_carries(link, vteps, &addresses)?;
+                (link, *vteps)
             }
         };
         let name = link.name.clone();
@@ -79,14 +94,7 @@ impl Host {
         if !link.up {
             return Err(UnderlayError::Down { name });
         }
-        Ok(UnderlayLink {
-            ifindex: link.ifindex,
-            name,
-            mac,
-            // Larger MTUs exist on loopback only; a packet cannot be longer than this anyway.
-            mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
-            vtep,
-        })
+        Ok(UnderlayLink { ifindex: link.ifindex, name, mac, mtu: link.short_mtu(), vteps })
     }
 
     /// Checks that no vxlan device of this namespace holds the UDP port.
@@ -128,20 +136,31 @@ fn missing(name: &str, links: &BTreeMap<Ifindex, Link>) -> UnderlayError {
     UnderlayError::Missing { name: name.to_owned(), known }
 }
 
-fn address_of(link: &Link, vtep: Option<IpAddr>, all: &[Address]) -> Result<IpAddr, UnderlayError> {
-    let name = link.name.clone();
+/// Those of the declared addresses that a device has; without any, its first primary one, of IPv4 if it has one.
+fn vteps_of(link: &Link, declared: Option<Vteps>, all: &[Address]) -> Result<Vteps, UnderlayError> {
     let own = || all.iter().filter(|address| address.ifindex == link.ifindex);
-    match vtep {
-        Some(vtep) if own().any(|address| address.ip == vtep) => Ok(vtep),
+    let carried = declared.iter().flat_map(Vteps::iter).filter(|vtep| own().any(|own| own.ip == *vtep));
+    let usable = |address: &&Address| {
+        let link_local = matches!(address.ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        address.primary && !link_local
+    };
+    let first = || {
+        let v4 = own().filter(usable).find(|address| address.ip.is_ipv4());
+        v4.or_else(|| own().find(usable)).map(|address| Vteps::from(address.ip))
+    };
+    Vteps::of(carried).or_else(first).ok_or_else(|| UnderlayError::NoAddress { name: link.name.clone() })
+}
+
+/// Checks that a device has all of these addresses.
+fn check_carries(link: &Link, vteps: &Vteps, all: &[Address]) -> Result<(), UnderlayError> {
+    let own: Vec<IpAddr> =
+        all.iter().filter(|address| address.ifindex == link.ifindex).map(|address| address.ip).collect();
+    match vteps.iter().find(|vtep| !own.contains(vtep)) {
         Some(vtep) => {
-            let found: Vec<String> = own().map(|address| address.ip.to_string()).collect();
-            let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
-            Err(UnderlayError::OtherAddress { name, vtep, found })
+            let found = own.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            Err(UnderlayError::OtherAddress { name: link.name.clone(), vtep, found })
         }
-        None => own()
-            .find(|address| address.primary && address.ip.is_ipv4())
-            .map(|address| address.ip)
-            .ok_or(UnderlayError::NoAddress { name }),
+        None => Ok(()),
     }
 }
 

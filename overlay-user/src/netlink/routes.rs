@@ -11,6 +11,7 @@ use super::{
 use crate::{
     event::{NextHop, Underlay},
     tables::Ifindex,
+    vteps::Vteps,
 };
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
@@ -18,9 +19,9 @@ use netlink_packet_route::{
         NeighbourAddress, NeighbourAttribute, NeighbourExtFlags, NeighbourFlags, NeighbourMessage,
         NeighbourState,
     },
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType},
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteProtocol, RouteType},
 };
-use overlay_common::MacAddr;
+use overlay_common::{MacAddr, vxlan};
 use rustix::io::Errno;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,6 +47,8 @@ pub(super) struct Neighbour {
 struct Route {
     ifindex: Ifindex,
     via: IpAddr,
+    /// What the administrator, or a router on the way, says of it.
+    mtu: Option<u16>,
 }
 
 impl Host {
@@ -53,17 +56,21 @@ impl Host {
     ///
     /// A VTEP without a route to it has no entry in `next_hops`; one whose next hop is not resolved yet has an
     /// entry without MAC address, and the kernel is at work on it: `Watch` tells when it is done.
+    ///
+    /// `declared` is what the cluster says of this node's addresses, `remote` the VTEPs that it sends to from those
+    /// it has.
     pub async fn underlay(
         &mut self,
         select: &UnderlaySelect,
-        remote: &BTreeSet<IpAddr>,
+        declared: Option<Vteps>,
+        remote: impl FnOnce(Vteps) -> BTreeSet<IpAddr>,
     ) -> Result<Underlay, UnderlayError> {
         // Where it fails, the kernel may have flushed them: that is no alteration.
         let managed = std::mem::take(&mut self.managed);
-        let link = self.underlay_link(select).await?;
+        let link = self.underlay_link(select, declared).await?;
         self.managed = managed;
-        let next_hops = self.next_hops(&link, remote).await?;
-        Ok(Underlay { ifindex: link.ifindex, mac: link.mac, vtep: link.vtep, mtu: link.mtu, next_hops })
+        let next_hops = self.next_hops(&link, &remote(link.vteps)).await?;
+        Ok(Underlay { ifindex: link.ifindex, mac: link.mac, vteps: link.vteps, mtu: link.mtu, next_hops })
     }
 
     /// Removes the neighbours that we installed.
@@ -80,20 +87,22 @@ impl Host {
         link: &UnderlayLink,
         remote: &BTreeSet<IpAddr>,
     ) -> Result<BTreeMap<IpAddr, NextHop>, RtnlError> {
-        let mut source_macs = BTreeMap::from([(link.ifindex, Some(link.mac))]);
+        let mut devices = BTreeMap::from([(link.ifindex, Some((link.mac, link.mtu)))]);
         let mut next_hops = BTreeMap::new();
         let neighbours = self.neighbours().await?;
         for vtep in remote {
             let Some(route) = self.route(*vtep).await? else { continue };
-            let source_mac = match source_macs.get(&route.ifindex) {
-                Some(mac) => *mac,
-                None => self.link(route.ifindex).await?.and_then(|link| link.mac),
+            let device = match devices.get(&route.ifindex) {
+                Some(device) => *device,
+                None => self.link(route.ifindex).await?.and_then(|link| Some((link.mac?, link.short_mtu()))),
             };
-            source_macs.insert(route.ifindex, source_mac);
+            devices.insert(route.ifindex, device);
             // A device without MAC address takes no Ethernet frame: such a VTEP is out of reach.
-            let Some(source_mac) = source_mac else { continue };
+            let Some((source_mac, mtu)) = device else { continue };
             let mac = neighbours.get(&(route.ifindex, route.via)).and_then(|neighbour| neighbour.mac);
-            next_hops.insert(*vtep, NextHop { ifindex: route.ifindex, via: route.via, mac, source_mac });
+            let inner_mtu = vxlan::inner_mtu(*vtep, route.mtu.map_or(mtu, |route| route.min(mtu)));
+            let Route { ifindex, via, .. } = route;
+            next_hops.insert(*vtep, NextHop { ifindex, via, mac, source_mac, inner_mtu });
         }
         self.manage_neighbours(&next_hops, &neighbours).await?;
         Ok(next_hops)
@@ -209,17 +218,26 @@ fn route_of_answer(answer: RouteNetlinkMessage, vtep: IpAddr) -> Option<Route> {
     }
     let mut ifindex = None;
     let mut via = vtep;
+    let mut mtu = None;
     for attribute in message.attributes {
         if let RouteAttribute::Oif(index) = attribute {
             ifindex = Some(Ifindex(index));
         } else if let RouteAttribute::Gateway(gateway) = attribute {
             via = ip_of(&gateway).unwrap_or(via);
+        } else if let RouteAttribute::Metrics(metrics) = attribute {
+            mtu = metrics.iter().find_map(mtu_of);
         } else if let RouteAttribute::Via(_) = attribute {
             // By way of a gateway of the other family (RFC 8950): the outer header is built for one of its own.
             return None;
         }
     }
-    Some(Route { ifindex: ifindex?, via })
+    Some(Route { ifindex: ifindex?, via, mtu })
+}
+
+fn mtu_of(metric: &RouteMetric) -> Option<u16> {
+    let RouteMetric::Mtu(mtu) = metric else { return None };
+    // Zero where nobody has said any.
+    u16::try_from(*mtu).ok().filter(|mtu| *mtu > 0)
 }
 
 fn ip_of(address: &RouteAddress) -> Option<IpAddr> {

@@ -27,6 +27,7 @@ fn next_hop() -> impl Strategy<Value = Option<NextHop>> {
         via: vtep(via),
         mac: neighbour.map(mac),
         source_mac: mac(9),
+        inner_mtu: 1450,
     }))
 }
 
@@ -51,10 +52,10 @@ fn port(number: u32, source: u8) -> Port {
 /// Tables in which, as in those of `State` and in what a plan has left, nothing refers to what is not there.
 fn tables() -> impl Strategy<Value = Tables> {
     let node = (0..2_u16).prop_map(|port| NodeEntry {
-        vtep: vtep(9),
+        vtep_v4: Some([10, 88, 0, 9].into()),
+        vtep_v6: None,
         underlay: Ifindex(1),
         udp_port: 4789 + port,
-        inner_mtu: 1450,
     });
     let nets = collection::btree_map(
         (1..4_u32).prop_map(vni),
@@ -63,7 +64,7 @@ fn tables() -> impl Strategy<Value = Tables> {
     );
     let vteps = collection::btree_map(
         (1..4_u8).prop_map(vtep),
-        (next_hop(), any::<bool>()).prop_map(|(next_hop, external)| Vtep { next_hop, external }),
+        (next_hop(), any::<bool>()).prop_map(|(next_hop, external)| Vtep { next_hop, other: None, external }),
         0..3,
     );
     let members = collection::btree_set((1..4_u32, 1..4_u8), 0..5);
@@ -193,7 +194,7 @@ proptest! {
 fn a_move_is_one_step() {
     let at = |number| Tables {
         nets: [(vni(1), Net::default())].into(),
-        vteps: [1, 2].map(|n| (vtep(n), Vtep { next_hop: None, external: false })).into(),
+        vteps: [1, 2].map(|n| (vtep(n), Vtep { next_hop: None, other: None, external: false })).into(),
         fdb: [((vni(1), mac(1)), place(number, false))].into(),
         ..Tables::default()
     };

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{State, inner_mtu};
+use super::State;
 use crate::{
-    cluster::{Cluster, Endpoint, Network, NodeKind},
+    cluster::{Cluster, Endpoint, Network, Node, NodeKind},
     event::Underlay,
     tables::{Answers, Fdb, Hook, Ifindex, Net, NodeEntry, Port, Program, Station, Tables, Vtep},
 };
@@ -19,8 +19,8 @@ impl State {
         let cluster = self.cluster()?;
         let underlay = self.underlay()?;
         let mut tables = self.frame(cluster, underlay);
-        let vtep_of: BTreeMap<&str, IpAddr> =
-            self.remote_nodes(cluster, underlay.vtep).map(|node| (node.name.as_str(), node.vtep)).collect();
+        let remote: BTreeMap<&str, &Node> =
+            self.remote_nodes(cluster, underlay.vteps).map(|node| (node.name.as_str(), node)).collect();
         for (id, endpoint) in &cluster.endpoints {
             let Some(network) = cluster.networks.get(&endpoint.network) else { continue };
             if endpoint.node == self.node_name {
@@ -28,10 +28,10 @@ impl State {
                     tables.add_place(network, endpoint, &Fdb::Local { ifindex });
                     tables.add_port(network, endpoint, ifindex);
                 }
-            } else if let Some(vtep) = vtep_of.get(endpoint.node.as_str()) {
-                let place = Fdb::Remote { vtep: *vtep, encrypted: network.encrypted };
+            } else if let Some(node) = remote.get(endpoint.node.as_str()) {
+                let place = Fdb::Remote { vtep: to(underlay, node), encrypted: network.encrypted };
                 tables.add_place(network, endpoint, &place);
-                tables.members.insert((network.vni, *vtep));
+                tables.members.extend(node.vteps.iter().map(|vtep| (network.vni, vtep)));
             }
         }
         Some(tables)
@@ -40,20 +40,22 @@ impl State {
     /// The tables before any endpoint is in them.
     fn frame(&self, cluster: &Cluster, underlay: &Underlay) -> Tables {
         let node = NodeEntry {
-            vtep: underlay.vtep,
+            vtep_v4: underlay.vteps.v4(),
+            vtep_v6: underlay.vteps.v6(),
             underlay: underlay.ifindex,
             udp_port: self.udp_port,
-            inner_mtu: inner_mtu(underlay),
         };
         let nets = cluster.networks.values();
-        let vteps = self.remote_nodes(cluster, underlay.vtep);
+        let vteps = self.remote_nodes(cluster, underlay.vteps);
         Tables {
             node: Some(node),
             nets: nets.map(|network| (network.vni, net(network))).collect(),
             vteps: vteps
                 .map(|node| {
-                    let next_hop = underlay.next_hops.get(&node.vtep).cloned();
-                    (node.vtep, Vtep { next_hop, external: node.kind == NodeKind::External })
+                    let vtep = to(underlay, node);
+                    let next_hop = underlay.next_hops.get(&vtep).cloned();
+                    let other = node.vteps.besides(vtep);
+                    (vtep, Vtep { next_hop, other, external: node.kind == NodeKind::External })
                 })
                 .collect(),
             hooks: [Program::FromUnderlay, Program::ToUnderlay]
@@ -62,6 +64,12 @@ impl State {
             ..Tables::default()
         }
     }
+}
+
+/// The address of another node that stands for it. One that no family leads to has it, too, without a next hop: what
+/// is sent there is dropped and counted.
+fn to(underlay: &Underlay, node: &Node) -> IpAddr {
+    underlay.vteps.way_to(&node.vteps).unwrap_or_else(|| node.vteps.first())
 }
 
 fn net(network: &Network) -> Net {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{State, inner_mtu};
+use super::State;
 use crate::{
     cluster::Network,
     words::{list, nearest, quoted},
@@ -29,7 +29,9 @@ impl State {
         problems.extend(self.source_failed());
         problems.extend(self.not_in_cluster());
         problems.extend(self.wrong_vtep());
+        problems.extend(self.no_family());
         problems.extend(self.unroutable());
+        problems.extend(self.narrow_ways());
         problems.extend(self.networks().filter_map(|network| self.mtu_too_large(network)));
         problems.extend(self.networks().filter_map(|network| self.mtu_too_small(network)));
         problems.extend(self.networks().filter_map(not_built));
@@ -68,25 +70,55 @@ impl State {
     }
 
     fn wrong_vtep(&self) -> Option<Problem> {
-        let own = self.own_node()?;
-        let vtep = self.underlay()?.vtep;
-        (own.vtep != vtep).then(|| Problem {
-            code: "vtep_mismatch",
+        let declared = self.own_node()?.vteps;
+        let found = self.underlay()?.vteps;
+        if let Some(undeclared) = found.iter().find(|vtep| !declared.contains(*vtep)) {
+            return Some(Problem {
+                code: "vtep_mismatch",
+                message: format!(
+                    "the cluster says that this node's VTEP is {declared}, but its underlay address is {found}, so other nodes drop its frames"
+                ),
+                fix: format!(
+                    "write vtep = \"{undeclared}\" in the [[node]], or choose the other address in overlay.toml"
+                ),
+            });
+        }
+        let missing = declared.iter().find(|vtep| !found.contains(*vtep))?;
+        Some(Problem {
+            code: "vtep_missing",
             message: format!(
-                "the cluster says that this node's VTEP is {}, but its underlay address is {vtep}, so other nodes drop its frames",
-                own.vtep
+                "the cluster says that this node's VTEP is {declared}, but its underlay has no {missing}, so what is sent there is lost"
             ),
-            fix: format!("write vtep = \"{vtep}\" in the [[node]], or choose the other address in overlay.toml"),
+            fix: format!("add {missing} to the underlay device, or remove it from the vtep of the [[node]]"),
+        })
+    }
+
+    fn no_family(&self) -> Option<Problem> {
+        let (cluster, own) = (self.cluster()?, self.underlay()?.vteps);
+        let nodes: Vec<String> = self
+            .remote_nodes(cluster, own)
+            .filter(|node| own.way_to(&node.vteps).is_none())
+            .map(|node| format!("{} ({})", node.vteps, node.name))
+            .collect();
+        (!nodes.is_empty()).then(|| Problem {
+            code: "vtep_family",
+            message: format!(
+                "{} and this node ({own}) have no address of one family, so frames between them are dropped",
+                list(nodes)
+            ),
+            fix: "give a node an address of each family: vtep = [\"10.88.0.1\", \"fd88::1\"] in its [[node]]"
+                .to_owned(),
         })
     }
 
     fn unroutable(&self) -> Option<Problem> {
         let cluster = self.cluster()?;
         let underlay = self.underlay()?;
-        let remote = self.remote_nodes(cluster, underlay.vtep);
+        let remote = self.remote_nodes(cluster, underlay.vteps);
         let nodes: Vec<String> = remote
-            .filter(|node| !underlay.next_hops.contains_key(&node.vtep))
-            .map(|node| format!("{} ({})", node.vtep, node.name))
+            .filter_map(|node| Some((node, underlay.vteps.way_to(&node.vteps)?)))
+            .filter(|(_, vtep)| !underlay.next_hops.contains_key(vtep))
+            .map(|(node, vtep)| format!("{vtep} ({})", node.name))
             .collect();
         (!nodes.is_empty()).then(|| Problem {
             code: "vtep_unroutable",
@@ -95,9 +127,32 @@ impl State {
         })
     }
 
+    /// Ways that carry less than endpoints send.
+    fn narrow_ways(&self) -> Option<Problem> {
+        let (cluster, underlay) = (self.cluster()?, self.underlay()?);
+        let sent = cluster.networks.keys().filter_map(|network| self.mtu(network)).max()?;
+        let remote = self.remote_nodes(cluster, underlay.vteps);
+        let narrow: Vec<_> = remote
+            .filter_map(|node| {
+                let vtep = underlay.vteps.way_to(&node.vteps)?;
+                let most = underlay.next_hops.get(&vtep)?.inner_mtu;
+                (most < sent).then(|| (most, format!("{vtep} ({})", node.name)))
+            })
+            .collect();
+        let most = narrow.iter().map(|(most, _)| *most).min()?;
+        Some(Problem {
+            code: "vtep_mtu",
+            message: format!(
+                "the way to the VTEP {} carries packets of {most} bytes at most and endpoints send up to {sent}, so longer ones are dropped",
+                list(narrow.into_iter().map(|(_, vtep)| vtep))
+            ),
+            fix: format!("raise the MTU of the route, or write mtu = {most} in the [[network]]"),
+        })
+    }
+
     fn mtu_too_large(&self, network: &Network) -> Option<Problem> {
         let underlay = self.underlay()?;
-        let (wanted, most) = (network.mtu?, inner_mtu(underlay));
+        let (wanted, most) = (network.mtu?, self.inner_mtu()?);
         (wanted > most).then(|| Problem {
             code: "mtu_too_large",
             message: format!(

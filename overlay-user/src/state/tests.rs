@@ -79,11 +79,12 @@ fn underlay() -> Underlay {
         via: ip("10.88.0.2"),
         mac: None,
         source_mac: MacAddr::new([2, 0, 0, 0, 0, 1]),
+        inner_mtu: 1450,
     };
     Underlay {
         ifindex: Ifindex(2),
         mac: next_hop.source_mac,
-        vtep: ip("10.88.0.1"),
+        vteps: ip("10.88.0.1").into(),
         mtu: 1500,
         next_hops: [2, 3].map(|n| (IpAddr::from([10, 88, 0, n]), next_hop.clone())).into(),
     }
@@ -135,7 +136,7 @@ fn remote_endpoints_need_no_port() {
     let encrypted = &tables.fdb[&(dark, MacAddr::new([2, 0x42, 10, 1, 0, 4]))];
     assert_eq!(encrypted.at, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: true });
     let node = tables.node.expect("a node");
-    assert_eq!((node.vtep, node.udp_port, node.inner_mtu), (ip("10.88.0.1"), 4789, 1450));
+    assert_eq!((node.vtep_v4.map(IpAddr::from), node.udp_port), (Some(ip("10.88.0.1")), 4789));
     let at_underlay = |program| Hook { program, ifindex: Ifindex(2) };
     assert_eq!(tables.hooks, [Program::FromUnderlay, Program::ToUnderlay].map(at_underlay).into());
     assert!(tables.ports.is_empty());
@@ -244,10 +245,52 @@ fn the_mtu_is_that_of_the_file_where_the_underlay_allows_it() {
 #[test]
 fn a_node_that_claims_our_address_is_not_sent_to() {
     let mut state = state_of(CLUSTER);
-    state.apply(Event::Underlay(Underlay { vtep: ip("10.88.0.2"), ..underlay() }));
+    state.apply(Event::Underlay(Underlay { vteps: ip("10.88.0.2").into(), ..underlay() }));
     let tables = state.tables().expect("tables");
     assert!(!tables.vteps.contains_key(&ip("10.88.0.2")));
     assert!(tables.fdb.is_empty() && tables.members.is_empty());
+}
+
+#[test]
+fn a_node_is_sent_to_by_the_family_that_both_have_and_believed_from_both() {
+    let text = CLUSTER
+        .replace("vtep = \"10.88.0.2\"", "vtep = [\"fd88::2\", \"10.88.0.2\"]")
+        .replace("vtep = \"10.88.0.3\"", "vtep = \"fd88::3\"")
+        .replace("mtu = 9000\n", "");
+    let mut state = state_of(&text);
+    let hop = underlay().next_hops[&ip("10.88.0.2")].clone();
+    let vtep = |next_hop: Option<NextHop>, other: Option<&str>, external| Vtep {
+        next_hop,
+        other: other.map(ip),
+        external,
+    };
+    // Over IPv4 alone: the one by its second address, the other not at all.
+    assert_eq!(state.sends_to(underlay().vteps), [ip("10.88.0.2")].into());
+    let tables = state.tables().expect("tables");
+    assert_eq!(tables.vteps[&ip("10.88.0.2")], vtep(Some(hop.clone()), Some("fd88::2"), false));
+    assert_eq!(tables.vteps[&ip("fd88::3")], vtep(None, None, true));
+    let members = [ip("10.88.0.2"), ip("fd88::2")];
+    assert!(members.into_iter().all(|vtep| tables.members.contains(&(blue(), vtep))));
+    assert_eq!(codes(&state), ["vtep_family"]);
+    // The MTU is that of the family which the others use among themselves, on every node.
+    assert_eq!(state.mtu("blue"), Some(1430));
+    // With both: as each of them prefers.
+    let vteps = Vteps::of([ip("10.88.0.1"), ip("fd88::1")]).expect("two");
+    assert_eq!(state.sends_to(vteps), [ip("fd88::2"), ip("fd88::3")].into());
+    let way = |n: u16, inner_mtu| {
+        let via = IpAddr::from([0xfd88, 0, 0, 0, 0, 0, 0, n]);
+        (via, NextHop { via, inner_mtu, ..hop.clone() })
+    };
+    let next_hops = BTreeMap::from([way(2, 1430), way(3, 1330)]);
+    state.apply(Event::Cluster(cluster(&text.replacen("\"10.88.0.1\"", "[\"10.88.0.1\", \"fd88::1\"]", 1))));
+    state.apply(Event::Underlay(Underlay { vteps, next_hops, ..underlay() }));
+    let tables = state.tables().expect("tables");
+    assert_eq!(tables.vteps[&ip("fd88::2")], vtep(Some(way(2, 1430).1), Some("10.88.0.2"), false));
+    assert_eq!(tables.vteps.len(), 2);
+    assert_eq!(codes(&state), ["vtep_mtu"]);
+    // An address that only the cluster knows of.
+    state.apply(Event::Underlay(Underlay { vteps: ip("fd88::1").into(), ..underlay() }));
+    assert!(codes(&state).contains(&"vtep_missing"));
 }
 
 #[test]
@@ -255,7 +298,7 @@ fn an_unroutable_vtep_is_in_the_tables_without_a_way() {
     let mut state = state_of(CLUSTER);
     state.apply(Event::Underlay(Underlay { next_hops: BTreeMap::new(), ..underlay() }));
     let tables = state.tables().expect("tables");
-    assert_eq!(tables.vteps[&ip("10.88.0.2")], Vtep { next_hop: None, external: false });
+    assert_eq!(tables.vteps[&ip("10.88.0.2")], Vtep { next_hop: None, other: None, external: false });
     assert_eq!(cluster(CLUSTER).nodes["h3"].kind, NodeKind::External);
 }
 
@@ -331,7 +374,7 @@ proptest! {
             text += &crate::cluster::endpoint_block("blue", &format!("h{node}"), &[format!("10.1.0.{}", n + 1)], None, None);
         }
         let mut state = state_of(&text);
-        state.apply(Event::Underlay(Underlay { vtep: IpAddr::from([10, 88, 0, own]), ..underlay() }));
+        state.apply(Event::Underlay(Underlay { vteps: IpAddr::from([10, 88, 0, own]).into(), ..underlay() }));
         for (n, ifindex) in ports {
             state.apply(Event::PortUp { id: EndpointId::new("blue", MacAddr::new([2, 0x42, 10, 1, 0, n + 1])), ifindex: Ifindex(ifindex) });
         }

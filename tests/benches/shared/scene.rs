@@ -30,6 +30,8 @@ pub(crate) const VNI: u32 = 42;
 pub(crate) const UDP_PORT: u16 = 4789;
 /// This node's VTEP.
 pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+/// The same over IPv6, which no node of this cluster uses; `frames` knows it.
+pub(crate) const OUR_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
 /// The MAC address of the device that the kernel runs programs on, and that of the next hop.
 pub(crate) const DEVICE_MAC: MacAddr = MacAddr::ZERO;
 pub(crate) const OUTER_DST: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x52]);
@@ -113,9 +115,16 @@ pub(crate) fn tables(text: &str) -> Result<Tables> {
         via: vtep(node).into(),
         mac: Some(OUTER_DST),
         source_mac: MacAddr::new([2, 0, 0, 0, 0, 0x51]),
+        inner_mtu: 1450,
     };
     let next_hops: BTreeMap<_, _> = (0..NODES).map(|node| (vtep(node).into(), hop(node))).collect();
-    let underlay = Underlay { ifindex: DEVICE, mac: DEVICE_MAC, vtep: OUR_VTEP.into(), mtu: 1500, next_hops };
+    let underlay = Underlay {
+        ifindex: DEVICE,
+        mac: DEVICE_MAC,
+        vteps: IpAddr::from(OUR_VTEP).into(),
+        mtu: 1500,
+        next_hops,
+    };
     state.apply(Event::Underlay(underlay));
     for (id, ifindex) in ports {
         state.apply(Event::PortUp { id, ifindex });

@@ -58,7 +58,7 @@ fn another_vtep_address_is_followed() {
     let host = &lab.hosts[0];
     host.netns.ip("addr del 10.88.0.1/24 dev eth0").expect("removed");
     host.netns.ip(&format!("addr add {new}/24 dev eth0")).expect("added");
-    lab.cluster.nodes[0].vtep = new;
+    lab.cluster.nodes[0].vteps = vec![new];
     lab.write_cluster().expect("written");
     let (a, b) = (container(&lab, "a"), container(&lab, "b"));
     let vteps = || dump(&lab.hosts[1], "vteps").iter().map(|row| row["vtep"].clone()).collect::<Vec<_>>();

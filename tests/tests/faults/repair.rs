@@ -197,7 +197,7 @@ const ALTERATIONS: [Alteration; 12] = [
     }),
     ("CONFIG altered", "config", |pins| {
         let old = pins.config.get(&0, 0).expect("an entry");
-        let new = NodeConfig::new(old.vtep, old.underlay, 4790, old.inner_mtu);
+        let new = NodeConfig::new(old.vteps(), old.underlay, 4790);
         pins.config.set(0, new, 0).expect("set");
     }),
 ];

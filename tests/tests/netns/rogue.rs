@@ -41,7 +41,7 @@ impl Rogue {
         lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
         lab.declare_container(0, RED, "r", &addresses(3)).expect("r");
         let vtep = IpAddr::V4(OTHER_MEMBER);
-        lab.cluster.nodes.push(Node { name: "far".to_owned(), vtep, external: true });
+        lab.cluster.nodes.push(Node { name: "far".to_owned(), vteps: vec![vtep], external: true });
         let far = overlay_tests::Endpoint {
             network: RED.to_owned(),
             node: "far".to_owned(),

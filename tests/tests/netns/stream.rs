@@ -6,9 +6,9 @@ use std::{
     thread,
 };
 
-use overlay_tests::Container;
+use overlay_tests::{Container, Lab, over_v6};
 
-use crate::support::{BLUE, addresses, container, hosts, start};
+use crate::support::{BLUE, addresses, container, hosts, hosts_at, start};
 
 const BYTES: usize = 8 << 20;
 
@@ -38,7 +38,15 @@ pub(crate) fn assert_carried(from: &Container, to: &Container, ip: IpAddr) {
 
 #[test]
 fn streams_arrive_whole_between_hosts_and_on_one() {
-    let mut lab = hosts("stream", 2);
+    arrive_whole(hosts("stream", 2));
+}
+
+#[test]
+fn streams_arrive_whole_over_ipv6() {
+    arrive_whole(hosts_at("streamsix", 2, over_v6));
+}
+
+fn arrive_whole(mut lab: Lab) {
     for (name, number, host) in [("a", 1, 0), ("b", 2, 1), ("c", 3, 0)] {
         lab.declare_container(host, BLUE, name, &addresses(number)).expect("declared");
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use overlay_tests::{Container, Host, Lab, Netns, Options};
+use overlay_tests::{Container, Host, Lab, Netns, Options, over_v4};
 use serde_json::Value;
 
 /// The network of most tests.
@@ -45,7 +45,13 @@ pub(crate) fn mac(number: u8) -> [u8; 6] {
 
 /// Hosts with both networks declared, no endpoints, no agents yet.
 pub(crate) fn hosts(name: &str, count: u8) -> Lab {
-    let mut lab = Lab::new(&Options::for_test(name, count).expect("options")).expect("a lab");
+    hosts_at(name, count, over_v4)
+}
+
+/// The same with VTEPs at other addresses.
+pub(crate) fn hosts_at(name: &str, count: u8, vteps: fn(u8) -> Vec<IpAddr>) -> Lab {
+    let options = Options { vteps, ..Options::for_test(name, count).expect("options") };
+    let mut lab = Lab::new(&options).expect("a lab");
     lab.declare_network(BLUE, BLUE_VNI, &SUBNETS);
     lab.declare_network(RED, RED_VNI, &SUBNETS);
     lab

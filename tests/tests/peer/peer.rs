@@ -33,7 +33,11 @@ impl Peer {
             .expect("a vxlan device: the kernel has them");
         // The kernel chose it.
         let mac = device_mac(&netns, DEVICE);
-        lab.cluster.nodes.push(Node { name: "peer".to_owned(), vtep: IpAddr::V4(VTEP), external: true });
+        lab.cluster.nodes.push(Node {
+            name: "peer".to_owned(),
+            vteps: vec![IpAddr::V4(VTEP)],
+            external: true,
+        });
         lab.cluster.endpoints.push(Endpoint {
             network: BLUE.to_owned(),
             node: "peer".to_owned(),

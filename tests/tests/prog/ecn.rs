@@ -4,9 +4,9 @@ use etherparse::{IpDscp, IpEcn, IpNumber, Ipv4Header};
 use overlay_common::DropReason;
 
 use crate::{
-    frames::{eth, udp, v4_with, v6_with, vxlan_with},
+    frames::{eth, udp, v4_with, v6_with, vxlan_v6_with, vxlan_with},
     harness::Kernel,
-    scene::{LOCAL, REMOTE, VNI, VTEP},
+    scene::{LOCAL, REMOTE, VNI, VTEP, VTEP_V6},
 };
 
 /// Row: inner mark, columns: outer mark (0 none, 1 ECT(1), 2 ECT(0), 3 congestion), as in figure 4 of the RFC;
@@ -37,16 +37,25 @@ fn six(tos: u8) -> Vec<u8> {
     eth(LOCAL.mac, REMOTE.mac, 0x86dd, &packet)
 }
 
-fn arrives_as_figure_4_says(build: fn(u8) -> Vec<u8>) {
+/// An inner frame in an outer packet of this TOS or traffic class.
+type Outer = fn(&[u8], u8) -> Vec<u8>;
+
+fn over_v4(inner: &[u8], tos: u8) -> Vec<u8> {
+    vxlan_with(VTEP, VNI, inner, |ip| (ip.dscp, ip.ecn) = marked(tos))
+}
+
+fn over_v6(inner: &[u8], tos: u8) -> Vec<u8> {
+    vxlan_v6_with(VTEP_V6, VNI, inner, |ip| ip.traffic_class = tos)
+}
+
+fn arrives_as_figure_4_says(build: fn(u8) -> Vec<u8>, outer_packet: Outer) {
     let kernel = Kernel::scene();
     for dscp in [0x00, 0xb8, 0xfc] {
         for (inner, row) in FIGURE_4.iter().enumerate() {
             for (outer, expected) in row.iter().enumerate() {
                 let mark = |ecn: usize| dscp | u8::try_from(ecn).expect("2 bits");
                 // The outer DSCP differs: it says nothing about the inner one.
-                let frame = vxlan_with(VTEP, VNI, &build(mark(inner)), |ip| {
-                    (ip.dscp, ip.ecn) = marked(0x48 | mark(outer) & 3);
-                });
+                let frame = outer_packet(&build(mark(inner)), 0x48 | mark(outer) & 3);
                 match expected {
                     // Built anew with the mark: so the checksum is right and nothing else has changed.
                     Some(ecn) => assert_eq!(kernel.delivers(&frame), build(dscp | ecn), "{inner} {outer}"),
@@ -59,12 +68,14 @@ fn arrives_as_figure_4_says(build: fn(u8) -> Vec<u8>) {
 
 #[test]
 fn inner_ipv4_is_marked_as_figure_4_says() {
-    arrives_as_figure_4_says(four);
+    arrives_as_figure_4_says(four, over_v4);
+    arrives_as_figure_4_says(four, over_v6);
 }
 
 #[test]
 fn inner_ipv6_is_marked_as_figure_4_says() {
-    arrives_as_figure_4_says(six);
+    arrives_as_figure_4_says(six, over_v4);
+    arrives_as_figure_4_says(six, over_v6);
 }
 
 #[test]

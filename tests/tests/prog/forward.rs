@@ -1,6 +1,6 @@
 //! Where a container's frame goes, and what it looks like then.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use etherparse::IpNumber;
 use overlay_common::{
@@ -171,8 +171,8 @@ fn a_frame_that_comes_back_goes_where_its_outer_header_says() {
         assert_eq!(again(&kernel, to_vtep(place)), dropped(DropReason::NoRoute), "place {place}");
     }
     // Its VTEP has lost its route, or is gone.
-    let route = Vtep::v4(OUR_VTEP, VTEP, UDP_PORT, None);
-    for vtep in [route, Vtep::EMPTY] {
+    let unrouted = Vtep::unrouted(IpAddr::from(VTEP).into());
+    for vtep in [unrouted, Vtep::EMPTY] {
         kernel.vteps.set(0, vtep, 0).expect("VTEPS");
         assert_eq!(again(&kernel, back.mark), dropped(DropReason::NoRoute));
     }

@@ -8,7 +8,7 @@ use etherparse::{
 };
 use overlay_common::MacAddr;
 
-use crate::scene::{DEVICE_MAC, OUR_VTEP, OUTER_DST, Station, UDP_PORT};
+use crate::scene::{DEVICE_MAC, OUR_VTEP, OUR_VTEP_V6, OUTER_DST, Station, UDP_PORT};
 
 /// Offsets in a VXLAN packet without IP options.
 pub(crate) const OUTER_IP: usize = 14;
@@ -118,6 +118,41 @@ pub(crate) fn icmpv6_sum(src: Ipv6Addr, dst: Ipv6Addr, message: &[u8]) -> u16 {
     sum = sum.add_16bytes(src.octets()).add_16bytes(dst.octets());
     sum = sum.add_4bytes(u32::try_from(message.len()).expect("a short message").to_be_bytes());
     sum.add_4bytes([0, 0, 0, IpNumber::IPV6_ICMP.0]).add_slice(message).ones_complement().to_be()
+}
+
+/// A VXLAN packet from a VTEP to ours over IPv6.
+pub(crate) fn vxlan_v6(from: Ipv6Addr, vni: u32, inner: &[u8]) -> Vec<u8> {
+    vxlan_v6_with(from, vni, inner, |_| {})
+}
+
+/// A VXLAN packet from a VTEP to ours, whose outer IPv6 header `edit` may change.
+pub(crate) fn vxlan_v6_with(
+    from: Ipv6Addr,
+    vni: u32,
+    inner: &[u8],
+    edit: impl FnOnce(&mut Ipv6Header),
+) -> Vec<u8> {
+    let header = [&[8, 0, 0, 0][..], &(vni << 8).to_be_bytes()].concat();
+    let datagram = udp(50_000, UDP_PORT, &[&header, inner].concat());
+    eth(DEVICE_MAC, OUTER_DST, 0x86dd, &v6_with(from, OUR_VTEP_V6, IpNumber::UDP, &datagram, edit))
+}
+
+/// A frame over IPv6 with these extension headers in front of what it carries; each gives its own bytes for what
+/// follows it, and its number.
+pub(crate) fn extended(frame: &[u8], headers: &[(IpNumber, Vec<u8>)]) -> Vec<u8> {
+    let (mut next, mut chain) = (IpNumber(frame[OUTER_IP + 6]), Vec::new());
+    for (number, header) in headers.iter().rev() {
+        let mut header = header.clone();
+        header[0] = next.0;
+        chain = [header, chain].concat();
+        next = *number;
+    }
+    let mut frame = [&frame[..OUTER_IP + 40], &chain, &frame[OUTER_IP + 40..]].concat();
+    let payload = u16::from_be_bytes([frame[OUTER_IP + 4], frame[OUTER_IP + 5]]);
+    let payload = payload + u16::try_from(chain.len()).expect("short headers");
+    frame[OUTER_IP + 4..OUTER_IP + 6].copy_from_slice(&payload.to_be_bytes());
+    frame[OUTER_IP + 6] = next.0;
+    frame
 }
 
 /// What a container's frame became on the way to a VTEP.

@@ -30,3 +30,6 @@ mod underlay_neigh;
 mod underlay_outer;
 mod underlay_pass;
 mod unguarded;
+mod v6_encap;
+mod v6_outer;
+mod v6_to_underlay;

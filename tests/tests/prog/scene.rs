@@ -26,8 +26,9 @@ pub(crate) const SECRET_VNI: u32 = 44;
 pub(crate) const FOREIGN_VNI: u32 = 99;
 /// UDP port of VXLAN.
 pub(crate) const UDP_PORT: u16 = 4789;
-/// Longest inner IP packet.
+/// Longest inner IP packet, over IPv4 and over IPv6.
 pub(crate) const INNER_MTU: u16 = 1450;
+pub(crate) const INNER_MTU_V6: u16 = 1430;
 /// The device that the kernel runs programs on, and its MAC address.
 pub(crate) const DEVICE: u32 = 1;
 pub(crate) const DEVICE_MAC: MacAddr = MacAddr::ZERO;
@@ -39,6 +40,14 @@ pub(crate) const UNROUTED_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 3);
 pub(crate) const UNRESOLVED_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 4);
 /// A plain VXLAN device, without programs of ours.
 pub(crate) const PLAIN_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 5);
+/// This node's VTEP over IPv6, and that of another node.
+pub(crate) const OUR_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
+pub(crate) const VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 2);
+/// A node of two addresses, which is sent to by the first.
+pub(crate) const DUAL_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 6);
+pub(crate) const DUAL_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 6);
+/// The router on the way to `VTEP_V6`.
+pub(crate) const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 /// MAC addresses of the outer header to `VTEP`.
 pub(crate) const OUTER_SRC: MacAddr = MacAddr::new([0x02, 0, 0, 0, 0, 0x51]);
 pub(crate) const OUTER_DST: MacAddr = MacAddr::new([0x02, 0, 0, 0, 0, 0x52]);
@@ -77,6 +86,10 @@ pub(crate) const BESIDE: Station = station(7);
 pub(crate) const EGRESS: Station = station(8);
 /// One behind the plain VXLAN device.
 pub(crate) const PLAIN: Station = station(9);
+/// One behind the VTEP over IPv6.
+pub(crate) const REMOTE_V6: Station = station(10);
+/// One of the node of two addresses.
+pub(crate) const DUAL: Station = station(11);
 /// One that the table has not.
 pub(crate) const NOBODY: Station = station(200);
 
@@ -118,34 +131,32 @@ impl Kernel {
 
     /// Writes the tables of the scene.
     pub(crate) fn fill(&mut self) {
-        let node = NodeConfig::new(IpAddr::from(OUR_VTEP).into(), 9, UDP_PORT, INNER_MTU);
+        let node = NodeConfig::new((Some(OUR_VTEP), Some(OUR_VTEP_V6)), 9, UDP_PORT);
         self.config.set(0, node, 0).expect("CONFIG");
         let (v4, v6) = (Ipv4Addr::new(192, 168, 7, 0), Ipv6Addr::new(0xfd07, 0, 0, 0, 0, 0, 0, 0));
         self.set_port(&port(&[prefix(v4, 24), prefix(v6, 64)], 0));
-        let route = Route { ifindex: 9, next_hop: VTEP, src_mac: OUTER_SRC, dst_mac: Some(OUTER_DST) };
-        let mut plain = Vtep::v4(OUR_VTEP, PLAIN_VTEP, UDP_PORT, Some(route));
-        plain.flags |= Vtep::EXTERNAL;
-        for (place, vtep) in [
-            (0, Vtep::v4(OUR_VTEP, VTEP, UDP_PORT, Some(route))),
-            (1, Vtep::v4(OUR_VTEP, UNROUTED_VTEP, UDP_PORT, None)),
-            (2, Vtep::v4(OUR_VTEP, UNRESOLVED_VTEP, UDP_PORT, Some(Route { dst_mac: None, ..route }))),
-            (5, plain),
-        ] {
-            self.vteps.set(place, vtep, 0).expect("VTEPS");
-        }
+        self.fill_vteps();
         for (number, flags) in [(VNI, 0), (OTHER_VNI, 0), (SECRET_VNI, Net::ENCRYPTED)] {
             self.nets.insert(number, Net::new(flags), 0).expect("NETS");
         }
+        let (vtep_v6, dual, dual_v6) = (VTEP_V6.into(), DUAL_VTEP.into(), DUAL_VTEP_V6.into());
         for (number, vtep, flags) in [
-            (0, VTEP, 0),
-            (VNI, VTEP, 0),
-            (SECRET_VNI, VTEP, Member::ENCRYPTED),
-            (0, PLAIN_VTEP, 0),
-            (VNI, PLAIN_VTEP, 0),
-            (0, UNROUTED_VTEP, 0),
-            (OTHER_VNI, UNROUTED_VTEP, 0),
+            (0, IpAddr::from(VTEP), 0),
+            (VNI, VTEP.into(), 0),
+            (SECRET_VNI, VTEP.into(), Member::ENCRYPTED),
+            (0, PLAIN_VTEP.into(), 0),
+            (VNI, PLAIN_VTEP.into(), 0),
+            (0, UNROUTED_VTEP.into(), 0),
+            (OTHER_VNI, UNROUTED_VTEP.into(), 0),
+            (0, vtep_v6, 0),
+            (VNI, vtep_v6, 0),
+            (SECRET_VNI, vtep_v6, Member::ENCRYPTED),
+            (0, dual, 0),
+            (VNI, dual, 0),
+            (0, dual_v6, 0),
+            (VNI, dual_v6, 0),
         ] {
-            let key = MemberKey::new(number, IpAddr::from(vtep).into());
+            let key = MemberKey::new(number, vtep.into());
             self.members.insert(key, Member { flags, slice: Slice::NONE }, 0).expect("MEMBERS");
         }
         let egress = by(Fdb::EGRESS, Fdb::local(78));
@@ -159,11 +170,33 @@ impl Kernel {
             (BESIDE, Fdb::local(DEVICE)),
             (EGRESS, egress),
             (PLAIN, Fdb::remote(5, 0)),
+            (REMOTE_V6, Fdb::remote(6, 0)),
+            (DUAL, Fdb::remote(7, 0)),
         ] {
             self.set_fdb(VNI, station.mac, has(Fdb::HAS_IPV4 | Fdb::HAS_LINK_LOCAL, fdb));
             self.set_neigh(station.v6, station.mac);
         }
         self.set_fdb(SECRET_VNI, LOCAL.mac, Fdb::local(77));
+    }
+
+    fn fill_vteps(&mut self) {
+        let (src_mac, dst_mac) = (OUTER_SRC, Some(OUTER_DST));
+        let route = Route { ifindex: 9, next_hop: VTEP.into(), src_mac, dst_mac, inner_mtu: INNER_MTU };
+        let route_v6 = Route { next_hop: ROUTER.into(), inner_mtu: INNER_MTU_V6, ..route };
+        let mut plain = Vtep::v4(OUR_VTEP, PLAIN_VTEP, UDP_PORT, route);
+        plain.flags |= Vtep::EXTERNAL;
+        let mut dual = Vtep::v4(OUR_VTEP, DUAL_VTEP, UDP_PORT, route);
+        dual.other = IpAddr::from(DUAL_VTEP_V6).into();
+        for (place, vtep) in [
+            (0, Vtep::v4(OUR_VTEP, VTEP, UDP_PORT, route)),
+            (1, Vtep::unrouted(IpAddr::from(UNROUTED_VTEP).into())),
+            (2, Vtep::v4(OUR_VTEP, UNRESOLVED_VTEP, UDP_PORT, Route { dst_mac: None, ..route })),
+            (5, plain),
+            (6, Vtep::v6(OUR_VTEP_V6, VTEP_V6, UDP_PORT, route_v6)),
+            (7, dual),
+        ] {
+            self.vteps.set(place, vtep, 0).expect("VTEPS");
+        }
     }
 
     pub(crate) fn set_port(&mut self, port: &Port) {

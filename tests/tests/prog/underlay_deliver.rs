@@ -99,9 +99,7 @@ fn what_one_node_sends_the_other_delivers() {
     let kernel = Kernel::scene();
     let mut there = Kernel::scene();
     // The other node: it is at the remote VTEP, and the endpoint is its own.
-    let vtep = std::net::IpAddr::from(VTEP).into();
-    let config =
-        overlay_common::map::NodeConfig::new(vtep, 9, crate::scene::UDP_PORT, crate::scene::INNER_MTU);
+    let config = overlay_common::map::NodeConfig::new((Some(VTEP), None), 9, crate::scene::UDP_PORT);
     there.config.set(0, config, 0).expect("CONFIG");
     there.set_fdb(VNI, REMOTE.mac, overlay_common::map::Fdb::local(77));
     let ours =

@@ -62,6 +62,8 @@ pub struct VtepRow {
     pub mac: Option<String>,
     /// The output device.
     pub device: Option<String>,
+    /// The longest inner IP packet that the way carries.
+    pub mtu: Option<u16>,
     /// The networks that it is a member of.
     pub networks: Vec<String>,
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 use overlay_common::{
-    MacAddr, Vni,
+    Ip16, MacAddr, Vni,
     map::{self, Prefix, Slice},
     vxlan,
 };
@@ -17,17 +17,14 @@ use crate::{
 };
 
 pub(super) fn node(entry: &NodeEntry) -> map::NodeConfig {
-    map::NodeConfig::new(entry.vtep.into(), entry.underlay.0, entry.udp_port, entry.inner_mtu)
+    map::NodeConfig::new((entry.vtep_v4, entry.vtep_v6), entry.underlay.0, entry.udp_port)
 }
 
 /// What `CONFIG` says; none where it has never been written.
 pub(super) fn node_back(config: map::NodeConfig) -> Option<NodeEntry> {
-    (config.udp_port() != 0).then(|| NodeEntry {
-        vtep: config.vtep.to_ip(),
-        underlay: Ifindex(config.underlay),
-        udp_port: config.udp_port(),
-        inner_mtu: config.inner_mtu,
-    })
+    let (vtep_v4, vtep_v6) = config.vteps();
+    let underlay = Ifindex(config.underlay);
+    (config.udp_port() != 0).then(|| NodeEntry { vtep_v4, vtep_v6, underlay, udp_port: config.udp_port() })
 }
 
 /// A network; `slice` is what it has of `FDB_V4`.
@@ -53,29 +50,43 @@ pub(super) fn member(net: map::Net) -> map::Member {
 /// What a VTEP has as one of the cluster.
 pub(super) const CLUSTER: map::Member = map::Member { flags: 0, slice: Slice::NONE };
 
-/// A VTEP's template. IPv4 only: the configuration refuses other underlays.
-pub(super) fn vtep(node: &NodeEntry, addr: IpAddr, vtep: &Vtep) -> Result<vxlan::Vtep, DatapathError> {
-    let (IpAddr::V4(local), IpAddr::V4(remote)) = (node.vtep, addr) else {
-        return Err(unsupported(&format!("VTEP {addr}: this version's underlay is IPv4")));
-    };
-    let route = match vtep.next_hop {
-        Some(NextHop { ifindex, via: IpAddr::V4(next_hop), mac, source_mac }) => {
-            Some(vxlan::Route { ifindex: ifindex.0, next_hop, src_mac: source_mac, dst_mac: mac })
+/// A VTEP's template; one without a way to it where this node has no address of its family, or no next hop.
+pub(super) fn vtep(node: &NodeEntry, addr: IpAddr, vtep: &Vtep) -> vxlan::Vtep {
+    let mut template = match vtep.next_hop.as_ref().map(route) {
+        Some(route) if route.next_hop.is_ipv4() == addr.is_ipv4() => {
+            routed(node, addr, route).unwrap_or(vxlan::Vtep::unrouted(addr.into()))
         }
-        _ => None,
+        _ => vxlan::Vtep::unrouted(addr.into()),
     };
-    let mut template = vxlan::Vtep::v4(local, remote, node.udp_port, route);
+    template.other = vtep.other.map_or(Ip16::ZERO, Ip16::from);
     if vtep.external {
         template.flags |= vxlan::Vtep::EXTERNAL;
     }
-    Ok(template)
+    template
+}
+
+fn routed(node: &NodeEntry, addr: IpAddr, route: vxlan::Route) -> Option<vxlan::Vtep> {
+    match addr {
+        IpAddr::V4(remote) => Some(vxlan::Vtep::v4(node.vtep_v4?, remote, node.udp_port, route)),
+        IpAddr::V6(remote) => Some(vxlan::Vtep::v6(node.vtep_v6?, remote, node.udp_port, route)),
+    }
+}
+
+fn route(hop: &NextHop) -> vxlan::Route {
+    let NextHop { ifindex, via, mac, source_mac, inner_mtu } = *hop;
+    vxlan::Route { ifindex: ifindex.0, next_hop: via, src_mac: source_mac, dst_mac: mac, inner_mtu }
 }
 
 pub(super) fn vtep_back(vtep: &vxlan::Vtep) -> Vtep {
     let (source_mac, dst) = vtep.macs();
     let mac = (vtep.flags & vxlan::Vtep::NEXT_HOP_MAC != 0).then_some(dst);
-    let hop = NextHop { ifindex: Ifindex(vtep.ifindex), via: vtep.next_hop().to_ip(), mac, source_mac };
-    Vtep { next_hop: vtep.is_routed().then_some(hop), external: vtep.flags & vxlan::Vtep::EXTERNAL != 0 }
+    let (ifindex, via) = (Ifindex(vtep.ifindex), vtep.next_hop().to_ip());
+    let hop = NextHop { ifindex, via, mac, source_mac, inner_mtu: vtep.inner_mtu };
+    Vtep {
+        next_hop: vtep.is_routed().then_some(hop),
+        other: (vtep.other != Ip16::ZERO).then(|| vtep.other.to_ip()),
+        external: vtep.flags & vxlan::Vtep::EXTERNAL != 0,
+    }
 }
 
 /// A port; `slice` is that of its network.

@@ -54,6 +54,8 @@ pub(super) struct Maps {
     pub(super) places: BTreeMap<IpAddr, u32>,
     /// The same by place.
     pub(super) addrs: BTreeMap<u32, IpAddr>,
+    /// The other addresses of their nodes by place.
+    pub(super) others: BTreeMap<u32, IpAddr>,
 }
 
 impl Maps {
@@ -75,6 +77,7 @@ impl Maps {
             slices: Slices::default(),
             places: BTreeMap::new(),
             addrs: BTreeMap::new(),
+            others: BTreeMap::new(),
         };
         this.known_node = this.node()?;
         this.know_nets()?;
@@ -83,6 +86,7 @@ impl Maps {
             if let Entry::Vacant(vacant) = this.places.entry(addr) {
                 vacant.insert(place);
                 this.addrs.insert(place, addr);
+                this.others.extend(codec::vtep_back(&vtep).other.map(|other| (place, other)));
             }
         }
         Ok(this)
@@ -195,26 +199,44 @@ impl Maps {
                 .find(|place| !taken.contains(place))
                 .ok_or(DatapathError::Full { map: "VTEPS" })?,
         };
-        self.vteps.set(place, codec::vtep(&node, addr, vtep)?, ANY).map_err(on_map("VTEPS"))?;
+        self.vteps.set(place, codec::vtep(&node, addr, vtep), ANY).map_err(on_map("VTEPS"))?;
         self.places.insert(addr, place);
         self.addrs.insert(place, addr);
-        let known = MemberKey::new(0, addr.into());
-        put(&mut self.members, "MEMBERS", known, codec::CLUSTER)
+        let former = self.others.remove(&place);
+        self.others.extend(vtep.other.map(|other| (place, other)));
+        for own in [Some(addr), vtep.other].into_iter().flatten() {
+            put(&mut self.members, "MEMBERS", MemberKey::new(0, own.into()), codec::CLUSTER)?;
+        }
+        former.map_or(Ok(()), |former| self.forget_node(former))
     }
 
     fn delete_vtep(&mut self, addr: IpAddr) -> Result<(), DatapathError> {
-        remove(&mut self.members, "MEMBERS", MemberKey::new(0, addr.into()))?;
-        if let Some(place) = self.places.remove(&addr) {
-            self.addrs.remove(&place);
-            self.vteps.set(place, vxlan::Vtep::EMPTY, ANY).map_err(on_map("VTEPS"))?;
+        let Some(place) = self.places.remove(&addr) else { return self.forget_node(addr) };
+        self.addrs.remove(&place);
+        let other = self.others.remove(&place);
+        for own in [Some(addr), other].into_iter().flatten() {
+            self.forget_node(own)?;
         }
-        Ok(())
+        self.vteps.set(place, vxlan::Vtep::EMPTY, ANY).map_err(on_map("VTEPS"))
+    }
+
+    /// Whether a VTEP has this address.
+    pub(super) fn is_of_vtep(&self, addr: IpAddr) -> bool {
+        self.places.contains_key(&addr) || self.others.values().any(|other| *other == addr)
+    }
+
+    /// Strikes an address from those of the cluster, unless a VTEP has it.
+    fn forget_node(&mut self, addr: IpAddr) -> Result<(), DatapathError> {
+        if self.is_of_vtep(addr) {
+            return Ok(());
+        }
+        remove(&mut self.members, "MEMBERS", MemberKey::new(0, addr.into()))
     }
 
     /// Sets the node, and with it what every template says of it: our address and the UDP port.
     fn set_node(&mut self, node: &NodeEntry) -> Result<(), DatapathError> {
         for (place, vtep) in self.read_vteps()? {
-            let template = codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(&vtep))?;
+            let template = codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(&vtep));
             self.vteps.set(place, template, ANY).map_err(on_map("VTEPS"))?;
         }
         self.config.set(0, codec::node(node), ANY).map_err(on_map("CONFIG"))?;

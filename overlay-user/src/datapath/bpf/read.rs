@@ -84,8 +84,10 @@ impl Maps {
             let vtep = self.vtep_at(place)?;
             let addr = vtep.addr.to_ip();
             if self.places.get(&addr) == Some(&place) {
-                if nodes.contains(&addr) && self.is_template(&vtep) {
-                    tables.vteps.insert(addr, codec::vtep_back(&vtep));
+                let back = codec::vtep_back(&vtep);
+                let known = nodes.contains(&addr) && back.other.is_none_or(|other| nodes.contains(&other));
+                if known && self.is_template(&vtep) {
+                    tables.vteps.insert(addr, back);
                 }
             } else if vtep != vxlan::Vtep::EMPTY {
                 unreadable.push(Unreadable::Vtep(place));
@@ -121,13 +123,13 @@ impl Maps {
     }
 
     fn is_node(&self, key: MemberKey, member: Member) -> bool {
-        member == codec::CLUSTER && self.places.contains_key(&key.vtep.to_ip())
+        member == codec::CLUSTER && self.is_of_vtep(key.vtep.to_ip())
     }
 
     /// Whether a template holds what it would be made of again.
     fn is_template(&self, vtep: &vxlan::Vtep) -> bool {
         let Some(node) = &self.known_node else { return true };
-        codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(vtep)).is_ok_and(|again| again == *vtep)
+        codec::vtep(node, vtep.addr.to_ip(), &codec::vtep_back(vtep)) == *vtep
     }
 
     /// What an entry of the hash says; none where it is not what an agent writes, or not there.

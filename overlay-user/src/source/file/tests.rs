@@ -27,7 +27,7 @@ fn start(content: Option<&str>) -> (TempDir, PathBuf, FileSource) {
 /// The VTEP of the next event's cluster, or the error's message after the path.
 async fn told(source: &mut FileSource) -> String {
     match timeout(PATIENCE, source.next()).await.expect("an event in time") {
-        Event::Cluster(cluster) => cluster.nodes["h1"].vtep.to_string(),
+        Event::Cluster(cluster) => cluster.nodes["h1"].vteps.to_string(),
         Event::SourceFailed(error) => {
             let rest =
                 error.message.strip_prefix(&source.path.display().to_string()).expect("the path first");
