@@ -22,6 +22,8 @@ pub(crate) const FOREIGN_VNI: u32 = 99;
 pub(crate) const UDP_PORT: u16 = 4789;
 /// This node's VTEP, which is the address of both hosts.
 pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+/// Over IPv6, for frames that this rig does not send yet.
+pub(crate) const OUR_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
 /// A node's VTEP; one that is a member of `OTHER_VNI` only; a plain VXLAN device; and no VTEP at all.
 pub(crate) const VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
 pub(crate) const OTHER_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 3);
@@ -110,16 +112,17 @@ pub(crate) struct Devices {
 /// Writes the tables; `clear`: the encrypted network's as if it were not.
 pub(crate) fn fill(ebpf: &mut Ebpf, devices: &Devices, clear: bool) -> Result<()> {
     let mut config: Array<MapData, NodeConfig> = take(ebpf, "CONFIG")?;
-    config.set(0, NodeConfig::new(ip(OUR_VTEP).into(), devices.underlay, UDP_PORT, 1450), 0)?;
+    config.set(0, NodeConfig::new((Some(OUR_VTEP), None), devices.underlay, UDP_PORT), 0)?;
     let mut vteps: Array<MapData, Vtep> = take(ebpf, "VTEPS")?;
     let route = Route {
         ifindex: devices.way_out,
-        next_hop: KERNEL_VTEP,
+        next_hop: ip(KERNEL_VTEP),
         src_mac: WAY_OUT_MAC,
         dst_mac: Some(KERNEL_MAC),
+        inner_mtu: 1450,
     };
     for (place, addr) in VTEPS {
-        let mut vtep = Vtep::v4(WAY_OUT, addr, UDP_PORT, Some(route));
+        let mut vtep = Vtep::v4(WAY_OUT, addr, UDP_PORT, route);
         if addr == PLAIN_VTEP {
             vtep.flags |= Vtep::EXTERNAL;
         }
