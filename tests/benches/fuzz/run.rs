@@ -120,7 +120,7 @@ fn lane(mut judge: Judge, cpu: usize, shared: &Shared<'_>) -> Result<Judge> {
         report(shared, found, range, false, inbound);
         let range = batch * OUTBOUND..(batch + 1) * OUTBOUND;
         let found = judge.outbound(range.clone().map(outbound).collect())?;
-        report(shared, found, range, true, outbound);
+        report(shared, found, range, true, |index| outbound(index).frame);
         shared.frames.fetch_add(BATCH + OUTBOUND, Ordering::Relaxed);
     }
     Ok(judge)
