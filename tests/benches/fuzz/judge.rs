@@ -12,6 +12,7 @@ use overlay_common::{Counter, DropReason};
 use crate::{
     differences::{self, BYTES, DIFFERENCES},
     lane::Lane,
+    mutate::Outbound,
     parsed::{self, Parsed},
     wire::LONGEST,
 };
@@ -222,21 +223,20 @@ impl Judge {
     }
 
     /// Sends frames as the container; those that did not come out of the kernel's vxlan device as they were, though our
-    /// programs encapsulated them.
-    pub(crate) fn outbound(&mut self, frames: Vec<Vec<u8>>) -> Result<Vec<Found>> {
+    /// programs encapsulated them or had to.
+    pub(crate) fn outbound(&mut self, frames: Vec<Outbound>) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         self.drain()?;
         let before = self.lane.all_dropped();
         for frame in frames {
             self.tally.frames += 1;
-            let outcome = self.sent(&frame)?;
-            let again = outcome.is_some() && {
+            let mut outcome = self.sent(&frame)?;
+            if outcome.is_some() {
+                // A second time, should the machine have been busy.
                 thread::sleep(SETTLE);
                 self.drain()?;
-                true
-            };
-            // A second time, should the machine have been busy.
-            let outcome = if again { self.sent(&frame)? } else { outcome };
+                outcome = self.sent(&frame)?;
+            }
             found.extend(outcome);
         }
         for reason in moved(&before, &self.lane.all_dropped()) {
@@ -246,7 +246,8 @@ impl Judge {
         Ok(found)
     }
 
-    fn sent(&mut self, frame: &[u8]) -> Result<Option<Found>> {
+    fn sent(&mut self, outbound: &Outbound) -> Result<Option<Found>> {
+        let frame = outbound.frame.as_slice();
         let counter = Counter::ToUnderlay;
         let before = self.lane.counter(counter)?;
         self.lane.container.send(frame)?;
@@ -256,7 +257,7 @@ impl Judge {
         let encapsulated = self.lane.counter(counter)? - before;
         match (encapsulated, &delivered) {
             (1, Some(_)) if same => self.tally.sent += 1,
-            (0, None) => self.tally.unsent += 1,
+            (0, None) if !outbound.must => self.tally.unsent += 1,
             _ => {
                 let expected = Expected::Deliver(frame.to_vec());
                 return Ok(Some(Found { frame: frame.to_vec(), expected, delivered, counted: Vec::new() }));

@@ -4,6 +4,7 @@ use overlay_tests::Random;
 
 use crate::{
     grammar::{Grammar, INNER, IP, UDP, VXLAN, fix_ip, pick},
+    parsed::{Inner6, Last},
     scene::{DEVICE_MAC, OUR_VTEP, UDP_PORT},
 };
 
@@ -35,18 +36,28 @@ pub(crate) fn unmutated(grammar: &Grammar, seed: u64, index: u64) -> Vec<u8> {
     grammar.packet(&mut Random::new(of(seed, index)))
 }
 
+/// A frame of the container.
+pub(crate) struct Outbound {
+    pub(crate) frame: Vec<u8>,
+    /// Whether our programs must send it on: nothing is wrong with it.
+    pub(crate) must: bool,
+}
+
 /// A container's frame of a seed.
-pub(crate) fn outbound(grammar: &Grammar, seed: u64, index: u64) -> Vec<u8> {
+pub(crate) fn outbound(grammar: &Grammar, seed: u64, index: u64) -> Outbound {
     let mut random = Random::new(of(!seed, index));
     let mut frame = grammar.outbound(&mut random);
-    for _ in 0..random.below(3) {
+    let mutations = random.below(3);
+    // More extension headers than are followed are no mutation.
+    let followed = !Inner6::read(&frame).is_some_and(|packet| matches!(packet.last, Last::Lost));
+    for _ in 0..mutations {
         match random.below(3) {
             0 => flip(&mut frame, 12, &mut random),
             1 => tell(&mut frame, 12, &mut random),
             _ => cut(&mut frame, 14, &mut random),
         }
     }
-    frame
+    Outbound { frame, must: mutations == 0 && followed }
 }
 
 /// A number of its own for each packet of a seed.
