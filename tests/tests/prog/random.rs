@@ -3,10 +3,10 @@
 use etherparse::IpNumber;
 
 use crate::{
-    frames::{each_kind, eth, extension, fix_checksum, icmpv6, shortest, v6, vxlan},
+    frames::{each_kind, eth, extended, extension, fix_checksum, icmpv6, shortest, v6, vxlan, vxlan_v6},
     harness::{Event, Hook, Kernel, Meta, Verdict},
     nd::Message,
-    scene::{LOCAL, NOBODY, OWN, REMOTE, SECRET, UNROUTED, VNI, VTEP},
+    scene::{LOCAL, NOBODY, OWN, REMOTE, REMOTE_V6, SECRET, UNROUTED, VNI, VTEP, VTEP_V6},
 };
 
 /// Frames to each of the programs.
@@ -34,7 +34,7 @@ impl Random {
 /// Frames that containers send and that get far into the program.
 fn from_container() -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
-    for to in [REMOTE, LOCAL, NOBODY, SECRET, UNROUTED, OWN] {
+    for to in [REMOTE, REMOTE_V6, LOCAL, NOBODY, SECRET, UNROUTED, OWN] {
         frames.extend(each_kind(&OWN, &to));
         frames.push(Message::solicitation(to.v6).frame());
         frames.push(Message::advertisement(&to).frame());
@@ -55,7 +55,12 @@ fn from_container() -> Vec<Vec<u8>> {
 /// Frames of the underlay that get far into the program.
 fn from_underlay() -> Vec<Vec<u8>> {
     let inner = [REMOTE, LOCAL, NOBODY].into_iter().flat_map(|to| each_kind(&REMOTE, &to));
-    inner.map(|inner| vxlan(VTEP, VNI, &inner)).collect()
+    let options = [(IpNumber::IPV6_DESTINATION_OPTIONS, extension(IpNumber::UDP, 0))];
+    let packets = |inner: Vec<u8>| {
+        let over_v6 = vxlan_v6(VTEP_V6, VNI, &inner);
+        [vxlan(VTEP, VNI, &inner), extended(&over_v6, &options), over_v6]
+    };
+    inner.flat_map(packets).collect()
 }
 
 /// Changes a frame a little: bits flipped, telling bytes set, cut, lengthened, or continued as another.

@@ -72,11 +72,14 @@ impl Maps {
                 None => unreadable.push(Unreadable::Net(vni)),
             }
         }
+        let known: BTreeSet<_> = self.places.keys().chain(self.others.values()).copied().collect();
         let mut nodes = BTreeSet::new();
         for (key, member) in entries(&self.members, "MEMBERS")? {
             match Vni::new(key.vni) {
                 Ok(vni) if self.is_member(key, member) => _ = tables.members.insert((vni, key.vtep.to_ip())),
-                Err(_) if self.is_node(key, member) => _ = nodes.insert(key.vtep.to_ip()),
+                Err(_) if member == codec::CLUSTER && known.contains(&key.vtep.to_ip()) => {
+                    nodes.insert(key.vtep.to_ip());
+                }
                 Ok(_) | Err(_) => unreadable.push(Unreadable::Member(key)),
             }
         }
