@@ -9,42 +9,42 @@ use crate::{
     frames,
     frames::{EXPERIMENTAL, eth, not_ip, udp, udp_v4, udp_v6, v4, v4_with, v6},
     harness::{Event, Hook, Kernel, Meta},
-    scene::{INNER_MTU, LOCAL, OWN, REMOTE, VNI},
+    scene::{INNER_MTU, LOCAL, OWN, REMOTE, Station, VNI},
 };
 
 /// A multicast address.
 const GROUP: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0x77);
 
 /// Frames of each kind whose payload has `len` bytes.
-fn of_length(len: usize) -> [Vec<u8>; 3] {
+pub(crate) fn of_length(to: &Station, len: usize) -> [Vec<u8>; 3] {
     [
         eth(
-            REMOTE.mac,
+            to.mac,
             OWN.mac,
             0x0800,
-            &v4_with(OWN.v4, REMOTE.v4, IpNumber::UDP, &udp(1, 2, &vec![0; len - 28]), |header| {
+            &v4_with(OWN.v4, to.v4, IpNumber::UDP, &udp(1, 2, &vec![0; len - 28]), |header| {
                 // Its sender is told nothing.
                 header.dont_fragment = false;
             }),
         ),
         eth(
-            REMOTE.mac,
+            to.mac,
             OWN.mac,
             0x86dd,
             // To a group by its IP address, to one by its MAC address: its sender is told nothing either.
             &v6(OWN.v6, GROUP, IpNumber::UDP, &udp(1, 2, &vec![0; len - 48])),
         ),
-        eth(REMOTE.mac, OWN.mac, EXPERIMENTAL, &vec![0; len]),
+        eth(to.mac, OWN.mac, EXPERIMENTAL, &vec![0; len]),
     ]
 }
 
 #[test]
 fn one_byte_more_than_the_underlay_carries_is_too_big() {
     let kernel = Kernel::scene();
-    for frame in of_length(usize::from(INNER_MTU)) {
+    for frame in of_length(&REMOTE, usize::from(INNER_MTU)) {
         assert_eq!(kernel.sends(&frame).len(), 50 + 14 + usize::from(INNER_MTU));
     }
-    for frame in of_length(usize::from(INNER_MTU) + 1) {
+    for frame in of_length(&REMOTE, usize::from(INNER_MTU) + 1) {
         kernel.refuses(&frame, DropReason::TooBig);
     }
 }
@@ -52,7 +52,7 @@ fn one_byte_more_than_the_underlay_carries_is_too_big() {
 #[test]
 fn on_this_node_the_underlay_sets_no_limit() {
     let kernel = Kernel::scene();
-    for mut frame in of_length(3000) {
+    for mut frame in of_length(&REMOTE, 3000) {
         kernel.refuses(&frame, DropReason::TooBig);
         frame[..6].copy_from_slice(&LOCAL.mac.octets());
         assert_eq!(kernel.redirects(Hook::FromContainer, &frame, Counter::ToLocal), frame);
@@ -62,7 +62,7 @@ fn on_this_node_the_underlay_sets_no_limit() {
 #[test]
 fn of_a_super_frame_the_segments_count() {
     let kernel = Kernel::scene();
-    let [frame, _, _] = of_length(3000);
+    let [frame, _, _] = of_length(&REMOTE, 3000);
     let reason_at = |gso_size| {
         let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size, mark: 0 });
         outcome.moved.into_iter().collect::<Vec<_>>()

@@ -11,23 +11,14 @@ use overlay_common::{
 };
 
 use crate::{
-    frames::{EXPERIMENTAL, each_kind, eth, not_ip, read, udp, v4, v4_with, v6, v6_with},
+    frames::{each_kind, eth, not_ip, read, udp, v4, v4_with, v6_with},
     harness::{Event, Hook, Kernel, Meta, Verdict},
     scene::{
         DEVICE_MAC, INNER_MTU, INNER_MTU_V6, OUR_VTEP_V6, OUTER_DST, OUTER_SRC, OWN, REMOTE, REMOTE_V6,
         Station, UDP_PORT, VNI, VTEP_V6,
     },
+    size::of_length,
 };
-
-/// Frames of each kind to a station whose payload has `len` bytes.
-fn of_length(to: &Station, len: usize) -> [Vec<u8>; 3] {
-    let (four, six) = (udp(1, 2, &vec![0xa5; len - 28]), udp(1, 2, &vec![0xa5; len - 48]));
-    [
-        eth(to.mac, OWN.mac, 0x0800, &v4(OWN.v4, to.v4, IpNumber::UDP, &four)),
-        eth(to.mac, OWN.mac, 0x86dd, &v6(OWN.v6, to.v6, IpNumber::UDP, &six)),
-        eth(to.mac, OWN.mac, EXPERIMENTAL, &vec![0xa5; len]),
-    ]
-}
 
 /// Asserts that a frame is an inner one behind an outer header over IPv6; the UDP source port.
 #[track_caller]
