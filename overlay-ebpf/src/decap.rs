@@ -9,7 +9,8 @@ use crate::packet::{ETH, Family, Packet};
 /// allows, but containers send shorter ones.
 const SHORTEST: usize = ETH + Ipv4Hdr::LEN;
 
-/// Takes the outer header off: `inner` is the offset of the inner frame, `tos` the outer TOS.
+/// Takes the outer header off: `inner` is the offset of the inner frame, `tos` the outer TOS. Besides the frame, whether
+/// the kernel knows its type, or must read it again.
 #[inline(always)]
 pub(crate) fn strip(
     pkt: Packet<'_>,
@@ -17,15 +18,15 @@ pub(crate) fn strip(
     tos: u8,
     eth: Eth,
     family: Family,
-) -> Result<Packet<'_>, DropReason> {
-    let pkt = match family {
-        Family::V4 => mark_v4(pkt, inner + ETH, tos)?,
-        Family::V6 => mark_v6(pkt, inner + ETH, tos)?,
-        Family::Other => pad(pkt, inner + SHORTEST)?,
+) -> Result<(Packet<'_>, bool), DropReason> {
+    let (pkt, typed) = match family {
+        Family::V4 => (mark_v4(pkt, inner + ETH, tos)?, true),
+        Family::V6 => (mark_v6(pkt, inner + ETH, tos)?, Family::can_be_told()),
+        Family::Other => (pad(pkt, inner + SHORTEST)?, false),
     };
     let mut pkt = pkt.shrink(inner, family)?;
     *pkt.at_mut::<Eth>(0)? = eth;
-    Ok(pkt)
+    Ok((pkt, typed))
 }
 
 /// Fills a frame up with zeros to `len` bytes.

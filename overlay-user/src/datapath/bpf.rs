@@ -46,7 +46,7 @@ use crate::{
 pub use self::load::REFERENCE;
 pub use self::{
     hooks::By,
-    load::{OBJECT, TraceReader},
+    load::{OBJECT, TraceReader, constants},
     pins::uninstall,
 };
 
