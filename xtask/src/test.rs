@@ -12,11 +12,13 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::{figures::Figures, output::Count};
+pub(crate) use self::output::Count;
+
+use self::figures::Figures;
 use crate::{
     build, project,
     setup::{self, Group},
-    ui,
+    ui, vm,
 };
 
 /// Which tests to run, and how many of them.
@@ -28,6 +30,9 @@ pub(crate) struct Options {
     /// The full figures instead of a CI-sized run.
     #[arg(long)]
     full: bool,
+    /// Of the tier vm: make what the kernels' verifiers count the budget.
+    #[arg(long)]
+    accept: bool,
 }
 
 /// A kind of tests, by what it needs.
@@ -43,12 +48,15 @@ enum Tier {
     Peer,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
+    /// The kernel programs and a few labs on Debian's kernels, 6.1 and 6.12.
+    Vm,
     /// Whether the kernel programs cost more than tests/budget.toml says.
     Bench,
 }
 
 impl Tier {
-    const ALL: [Self; 6] = [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults, Self::Bench];
+    const ALL: [Self; 7] =
+        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults, Self::Vm, Self::Bench];
 
     fn name(self) -> &'static str {
         match self {
@@ -57,6 +65,7 @@ impl Tier {
             Self::Netns => "netns",
             Self::Peer => "peer",
             Self::Faults => "faults",
+            Self::Vm => "vm",
             Self::Bench => "bench",
         }
     }
@@ -65,6 +74,7 @@ impl Tier {
         match self {
             Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
             Self::Netns | Self::Peer | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
+            Self::Vm => &[Group::Build, Group::Lab, Group::Vm],
         }
     }
 
@@ -90,7 +100,7 @@ impl Tier {
                 let test = ["--package", "overlay-tests", "--test", self.name(), "--", "--test-threads=1"];
                 command.args(test);
             }
-            Self::Bench => {}
+            Self::Vm | Self::Bench => {}
         }
         command
     }
@@ -123,7 +133,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for tier in tiers {
         println!("{}", ui::heading(&format!("tier  {}", tier.name())));
         let start = Instant::now();
-        let count = run_tier(tier, options.full, next.as_deref())?;
+        let count = match tier {
+            Tier::Vm => vm::run(options.full, options.accept)?,
+            _ => run_tier(tier, options.full, next.as_deref())?,
+        };
         let time = ui::seconds(start.elapsed());
         lines.push(format!("tier  {:<6} {}   {time}", tier.name(), count.line()));
         total.add(count);

@@ -18,6 +18,7 @@ mod limits;
 mod log;
 mod malformed;
 mod masquerade;
+mod mtu;
 mod next_hop;
 mod policy;
 mod refusals;
