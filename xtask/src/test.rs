@@ -133,9 +133,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for tier in tiers {
         println!("{}", ui::heading(&format!("tier  {}", tier.name())));
         let start = Instant::now();
-        let count = match tier {
-            Tier::Vm => vm::run(options.full, options.accept)?,
-            _ => run_tier(tier, options.full, next.as_deref())?,
+        let count = if tier == Tier::Vm {
+            vm::run(options.full, options.accept)?
+        } else {
+            run_tier(tier, options.full, next.as_deref())?
         };
         let time = ui::seconds(start.elapsed());
         lines.push(format!("tier  {:<6} {}   {time}", tier.name(), count.line()));
