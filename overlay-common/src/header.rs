@@ -10,7 +10,11 @@ use network_types::{
     vxlan::VxlanHdr,
 };
 
-use crate::{MacAddr, vxlan::OuterV4};
+use crate::{
+    MacAddr,
+    icmp::{BEFORE_V4, BEFORE_V6},
+    vxlan::OuterV4,
+};
 
 /// A view of packet memory.
 ///
@@ -47,7 +51,10 @@ header!(
     NdOption,
     [u8; 2],
     [u8; 8],
+    [u8; BEFORE_V4],
+    [u8; BEFORE_V6],
     [u8; 86],
+    [u8; 512],
     OuterV4
 );
 
@@ -143,6 +150,8 @@ pub mod ethertype {
 pub mod protocol {
     /// IPv6 hop-by-hop options.
     pub const HOP_BY_HOP: u8 = 0;
+    /// ICMP.
+    pub const ICMP: u8 = 1;
     /// TCP.
     pub const TCP: u8 = 6;
     /// UDP.

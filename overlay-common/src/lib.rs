@@ -17,6 +17,7 @@ pub mod ecn;
 pub mod entropy;
 pub mod hash;
 pub mod header;
+pub mod icmp;
 pub mod map;
 pub mod mark;
 pub mod meta;
@@ -32,4 +33,4 @@ pub use crate::{
 };
 
 /// The version of the ABI between the kernel programs and the agent.
-pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 5 } else { 4 };
+pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 6 } else { 5 };

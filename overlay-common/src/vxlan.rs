@@ -229,7 +229,7 @@ pub(crate) const fn sum<const N: usize>(bytes: &[u8; N]) -> u32 {
 
 /// Folds a sum into 16 bits (RFC 1071).
 #[inline(always)]
-pub(crate) const fn fold(sum: u32) -> u16 {
+pub const fn fold(sum: u32) -> u16 {
     let once = (sum & 0xffff) + (sum >> 16);
     ((once & 0xffff) + (once >> 16)) as u16
 }

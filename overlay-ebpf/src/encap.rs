@@ -5,9 +5,10 @@
 //! kernel reads its type anew (`eth_type_trans`), now that of the outer header, and `from_container`, which knows it
 //! by its mark, sends it on.
 
+use network_types::udp::UdpHdr;
 use overlay_common::{
     Counter, DropReason, Ip16, MacAddr, entropy,
-    header::{Eth, Header},
+    header::{Eth, Header, protocol},
     mark,
     vxlan::{self, OVERHEAD_V4, OuterV4},
 };
@@ -17,12 +18,13 @@ use crate::{
     inner::Flow,
     maps,
     packet::{ETH, Family, Packet},
+    too_big,
 };
 
 /// Longest inner frame whose outer lengths still fit 16 bits: 65535 less outer IPv4, UDP and VXLAN headers.
 const MAX_INNER: usize = 65_535 - (OVERHEAD_V4 - ETH);
-/// What a segment has besides its payload at least: an IPv4 and a UDP header.
-const MIN_HEADERS: usize = 28;
+/// Where a TCP header says how long it is.
+const TCP_DATA_OFFSET: usize = 12;
 
 /// Sends an inner frame to the VTEP at a place of `VTEPS`.
 #[inline(always)]
@@ -33,13 +35,15 @@ pub(crate) fn send(
     eth: Eth,
     flow: &Flow,
 ) -> Result<Verdict, DropReason> {
-    let len = pkt.len();
-    check_size(&pkt, len, flow.family)?;
     let vtep = maps::vtep(place)?;
     if !vtep.is_routed() {
         return Err(DropReason::NoRoute);
     }
-    let outer = vtep.outer_v4(vni, len as u16, flow.tos, entropy::source_port(flow.hash));
+    let mtu = maps::config()?.inner_mtu;
+    if !fits(&pkt, flow, mtu) {
+        return too_big::answer(pkt, vni, &eth, flow, mtu);
+    }
+    let outer = vtep.outer_v4(vni, pkt.len() as u16, flow.tos, entropy::source_port(flow.hash));
     let verdict = match flow.family {
         Family::V4 | Family::V6 => {
             let mut pkt = pkt.grow_ip()?;
@@ -80,15 +84,19 @@ pub(crate) fn resend(pkt: Packet<'_>, place: u32) -> Result<Verdict, Drop> {
     Ok(verdict)
 }
 
-/// Refuses what the underlay cannot carry. Segments of a super-frame count, not the super-frame.
+/// Whether the underlay can carry a frame. Segments of a super-frame count, not the super-frame.
 #[inline(always)]
-fn check_size(pkt: &Packet<'_>, len: usize, family: Family) -> Result<(), DropReason> {
-    let mtu = usize::from(maps::config()?.inner_mtu);
-    let ip_len = match pkt.gso_size() {
-        0 => len - ETH.min(len),
-        // Nothing in the kernel cuts it up once it has an outer header.
-        _ if family == Family::Other => return Err(DropReason::TooBig),
-        segment => segment + MIN_HEADERS,
+fn fits(pkt: &Packet<'_>, flow: &Flow, mtu: u16) -> bool {
+    let len = pkt.len();
+    let ip_len = match (pkt.gso_size(), flow.protocol) {
+        (0, _) => len - ETH.min(len),
+        (segment, protocol::TCP) => match pkt.copy::<[u8; 2]>(flow.transport + TCP_DATA_OFFSET) {
+            Some([offset, _]) => flow.transport - ETH + usize::from(offset >> 4) * 4 + segment,
+            None => return false,
+        },
+        (segment, protocol::UDP) => flow.transport - ETH + UdpHdr::LEN + segment,
+        // Nothing in the kernel cuts it up once it has an outer header (`bpf_skb_net_grow`, `inet_gso_segment`).
+        _ => return false,
     };
-    if ip_len > mtu || len > MAX_INNER { Err(DropReason::TooBig) } else { Ok(()) }
+    ip_len <= usize::from(mtu) && len <= MAX_INNER
 }

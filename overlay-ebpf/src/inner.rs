@@ -40,13 +40,23 @@ pub(crate) struct Flow {
     pub(crate) tos: u8,
     /// The same for every frame of a flow.
     pub(crate) hash: u64,
+    /// Transport protocol; 0 where the frame is not IP.
+    pub(crate) protocol: u8,
+    /// Offset of the transport header in the frame; 0 where the frame is not IP.
+    pub(crate) transport: usize,
 }
 
 impl Flow {
     /// The flow of a frame that is not IP.
     #[inline(always)]
     pub(crate) fn other(eth: &Eth) -> Self {
-        Self { family: Family::Other, tos: 0, hash: entropy::stations(eth.src, eth.dst) }
+        Self {
+            family: Family::Other,
+            tos: 0,
+            hash: entropy::stations(eth.src, eth.dst),
+            protocol: 0,
+            transport: 0,
+        }
     }
 }
 
@@ -59,7 +69,7 @@ impl Ip {
             if self.fragment { (protocol::FRAGMENT, NO_PORTS) } else { (self.protocol, self.ports) };
         let ([a, b], [c, d]) = (ports.src, ports.dst);
         let hash = entropy::flow(self.src, self.dst, protocol, u32::from_ne_bytes([a, b, c, d]));
-        Flow { family: self.family, tos: self.tos, hash }
+        Flow { family: self.family, tos: self.tos, hash, protocol: self.protocol, transport: self.transport }
     }
 }
 

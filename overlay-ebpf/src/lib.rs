@@ -18,6 +18,7 @@ mod neigh;
 mod neigh_remote;
 pub mod packet;
 mod to_underlay;
+mod too_big;
 mod trace;
 
 use aya_ebpf::{

@@ -14,8 +14,8 @@ use aya_ebpf::{
         BPF_F_ADJ_ROOM_NO_CSUM_RESET, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
     },
     helpers::{
-        bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_load_bytes,
-        bpf_skb_pull_data, bpf_skb_store_bytes,
+        bpf_csum_diff, bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail,
+        bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes,
     },
     programs::TcContext,
 };
@@ -162,6 +162,30 @@ impl<'a> Packet<'a> {
         let outer = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
         let flags = u64::from(outer) | INNER_ETHERNET | KEEP;
         self.adjust_room(OVERHEAD_V4 as i32, flags)
+    }
+
+    /// Opens `by` bytes of room after the Ethernet header of an IP packet, for headers of its own family. What was known
+    /// of its checksum is forgotten: its receiver sums anew.
+    #[inline(always)]
+    pub fn grow(self, by: usize) -> Result<Self, DropReason> {
+        self.adjust_room(by as i32, 0)
+    }
+
+    /// The sum of 512 bytes' 16-bit words as they lie in memory and of `seed`, not folded (RFC 1071).
+    #[inline(always)]
+    pub fn sum(&self, offset: usize, seed: u32) -> Result<u32, DropReason> {
+        let bytes = self.at::<[u8; 512]>(offset)?;
+        // SAFETY: the bytes are readable, as just checked, and nothing is taken from the null pointer, of size 0.
+        let sum = unsafe {
+            bpf_csum_diff(
+                core::ptr::null_mut(),
+                0,
+                bytes.as_ptr().cast_mut().cast(),
+                bytes.len() as u32,
+                seed,
+            )
+        };
+        u32::try_from(sum).map_err(|_| DropReason::KernelRefused)
     }
 
     /// Opens room in front of an inner frame that is not IP: afterwards the first 50 bytes are to be written.

@@ -38,7 +38,7 @@ pub use crate::{
     leftovers::{processes, remove_dir},
     load::{Flow, FlowReport, Load, Losses, Report},
     machine::cpu_model,
-    netns::Netns,
+    netns::{Netns, inside},
     parallel::map_parallel,
     random::Random,
     skip::skip,

@@ -81,16 +81,7 @@ impl Netns {
 
     /// Runs `f` on a thread inside the namespace: sockets it opens belong to the namespace and stay usable.
     pub fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> Result<T> {
-        let file =
-            File::open(self.path()).with_context(|| format!("cannot open {}", self.path().display()))?;
-        thread::scope(|scope| {
-            let inside = scope.spawn(move || -> Result<T> {
-                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
-                    .context("cannot enter the namespace: root is needed")?;
-                Ok(f())
-            });
-            inside.join().map_err(|_| anyhow!("the thread in {} panicked", self.name))?
-        })
+        inside(&self.path(), f)
     }
 
     /// Sends one echo request; whether the answer came within a second.
@@ -108,6 +99,19 @@ impl Netns {
     pub fn inject(&self, ifname: &str, frames: &[Vec<u8>]) -> Result<()> {
         frames.iter().try_for_each(|frame| crate::capture::send_frame(self, ifname, frame))
     }
+}
+
+/// Runs `f` on a thread inside the namespace that a file holds.
+pub fn inside<T: Send>(netns: &Path, f: impl FnOnce() -> T + Send) -> Result<T> {
+    let file = File::open(netns).with_context(|| format!("cannot open {}", netns.display()))?;
+    thread::scope(|scope| {
+        let inside = scope.spawn(move || -> Result<T> {
+            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                .context("cannot enter the namespace: root is needed")?;
+            Ok(f())
+        });
+        inside.join().map_err(|_| anyhow!("the thread in {} panicked", netns.display()))?
+    })
 }
 
 impl Drop for Netns {

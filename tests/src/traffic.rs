@@ -46,6 +46,8 @@ pub enum Kind {
     Udp,
     /// Datagrams that leave the sender as super-frames (`UDP_SEGMENT`), counted at the receiver.
     UdpSegment,
+    /// Datagrams that another than the client puts on the path, counted at the receiver.
+    Foreign,
 }
 
 /// One window of load.
@@ -130,6 +132,11 @@ fn pin(cpu: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu.min(cpus - 1));
     sched_setaffinity(None, &set).with_context(|| format!("cannot run on CPU {cpu}"))
+}
+
+/// Keeps this thread on the client's CPU.
+pub fn pin_to_client() -> Result<()> {
+    pin(driver::CLIENT_CPU)
 }
 
 /// CPU time of this process so far, in nanoseconds.

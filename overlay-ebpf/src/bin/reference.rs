@@ -12,15 +12,15 @@ use aya_ebpf::{
         __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4,
         BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
         BPF_F_ZERO_CSUM_TX, TC_ACT_UNSPEC, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, bpf_redir_neigh,
-        bpf_tunnel_key,
+        bpf_tunnel_key, xdp_action,
     },
     helpers::{
         bpf_get_hash_recalc, bpf_l3_csum_replace, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer,
         bpf_skb_adjust_room, bpf_skb_get_tunnel_key, bpf_skb_set_tunnel_key, bpf_skb_store_bytes,
     },
-    macros::{classifier, map},
+    macros::{classifier, map, xdp},
     maps::{HashMap, LruHashMap},
-    programs::TcContext,
+    programs::{TcContext, XdpContext},
 };
 
 /// Entries of each map.
@@ -80,6 +80,12 @@ type Headers = [[u8; 4]; 1 + TEMPLATE / 4];
 #[classifier]
 fn empty(_ctx: TcContext) -> i32 {
     TC_ACT_UNSPEC
+}
+
+/// Lets a frame come in at its device: a kernel that runs it on live frames is a generator of packets.
+#[xdp]
+fn pass(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
 }
 
 /// The way out of overlays that cache what a slower path has decided, as `ONCache` (NSDI 2025, `tc_masq`).

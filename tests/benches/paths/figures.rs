@@ -191,7 +191,7 @@ impl Probe {
     pub(crate) fn least_passed(&self, figures: &Figures) -> u64 {
         match self.window.kind {
             Kind::Stream | Kind::LoadedRr => figures.bytes / (2 * 65_536) + figures.count,
-            Kind::Rr | Kind::Crr | Kind::UdpRr | Kind::Udp => figures.count,
+            Kind::Rr | Kind::Crr | Kind::UdpRr | Kind::Udp | Kind::Foreign => figures.count,
             // A super-frame carries up to 128 of them (`UDP_MAX_SEGMENTS`).
             Kind::UdpSegment => figures.count / 128,
         }

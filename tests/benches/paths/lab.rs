@@ -8,7 +8,9 @@ use overlay_tests::traffic::{Figures, Pair};
 use crate::{
     figures::{Place, Probe},
     gate::Gate,
+    generator::Generator,
     modes::{self, Ends, Mode},
+    options::Load,
 };
 
 /// A mode and its load.
@@ -17,6 +19,9 @@ pub(crate) struct Lane {
     across: Pair,
     local: Option<Pair>,
     mode: Box<dyn Mode>,
+    /// In place of the client's datagrams.
+    generator: Option<Generator>,
+    load: Load,
 }
 
 /// The modes, in the order of the report.
@@ -27,12 +32,12 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    pub(crate) fn start(names: &[&'static str]) -> Result<Self> {
+    pub(crate) fn start(names: &[&'static str], load: Load) -> Result<Self> {
         let program = std::env::current_exe().context("this binary cannot find itself")?;
         let mut lanes = Vec::new();
         for name in names {
             let start = Instant::now();
-            let lane = Lane::start(&program, name);
+            let lane = Lane::start(&program, name, load);
             lanes.push(lane.with_context(|| format!("the mode {name} does not start"))?);
             println!("started     {name}  {:.1} s", start.elapsed().as_secs_f64());
         }
@@ -48,12 +53,16 @@ impl Lab {
 }
 
 impl Lane {
-    fn start(program: &Path, name: &str) -> Result<Self> {
+    fn start(program: &Path, name: &str, load: Load) -> Result<Self> {
         let mode = modes::start(name)?;
         let pair = |ends: Ends| Pair::start(program, &ends.client, &ends.server, ends.to);
-        let across = pair(mode.across())?;
+        let mut across = pair(mode.across())?;
         let local = mode.local().map(pair).transpose()?;
-        Ok(Self { across, local, mode })
+        let generator = match load {
+            Load::Socket => None,
+            Load::Xdp => Generator::new(&*mode, &mut across).context("--load xdp")?,
+        };
+        Ok(Self { across, local, mode, generator, load })
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -66,7 +75,10 @@ impl Lane {
 
     /// Whether the mode has the place of a probe.
     pub(crate) fn has(&self, probe: &Probe) -> bool {
-        probe.place == Place::Across || self.local.is_some()
+        match self.load {
+            Load::Socket => probe.place == Place::Across || self.local.is_some(),
+            Load::Xdp => self.generator.is_some(),
+        }
     }
 
     /// A window of load; an error where it did not go by the path that the mode is named for.
@@ -78,7 +90,11 @@ impl Lane {
             Place::Across => &mut self.across,
             Place::Local => self.local.as_mut().context("the mode has no two containers on a host")?,
         };
-        let figures = pair.window(probe.window).with_context(fails)?;
+        let figures = match &mut self.generator {
+            Some(generator) => generator.window(pair, probe.window),
+            None => pair.window(probe.window),
+        };
+        let figures = figures.with_context(fails)?;
         let passed = self.mode.passed().with_context(fails)?.saturating_sub(before);
         if probe.place == Place::Across {
             proof(passed, probe.least_passed(&figures), &self.path()).with_context(fails)?;

@@ -10,6 +10,7 @@ mod cable;
 mod facts;
 mod figures;
 mod gate;
+mod generator;
 mod lab;
 mod modes;
 mod options;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
 
 fn bench(options: &Options) -> Result<()> {
     let rounds = Rounds::new(options)?;
-    let mut lab = Lab::start(&options.modes()?)?;
+    let mut lab = Lab::start(&options.modes()?, options.load)?;
     let awake = if options.sleep { None } else { Awake::hold() };
     let facts = Facts::read(options, &lab, awake.is_some());
     println!("{}", facts.text());

@@ -41,6 +41,9 @@ pub(crate) trait Mode {
     fn name(&self) -> &'static str;
     /// Between two hosts.
     fn across(&self) -> Ends;
+    /// The file of the network namespace that the frames of `across`'s client come to; none where the client is the
+    /// host.
+    fn host(&self) -> Option<PathBuf>;
     /// Between two containers of one host, where the mode has any.
     fn local(&self) -> Option<Ends>;
     /// What moves only when traffic between two hosts goes the named way: runs of its programs, packets of its device

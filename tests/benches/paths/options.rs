@@ -9,6 +9,9 @@ use crate::{
     modes,
 };
 
+/// The figure whose datagrams the kernel can make.
+const GENERATED: &str = "udp";
+
 /// Measures overlay beside the other ways between two hosts.
 #[derive(Debug, clap::Parser)]
 #[command(
@@ -26,6 +29,9 @@ pub(crate) struct Options {
     /// local-stream, local-rr.
     #[arg(long, value_delimiter = ',')]
     figures: Vec<String>,
+    /// Where datagrams of the figure udp come from; `xdp` measures no other figure.
+    #[arg(long, value_enum, default_value_t = Load::Socket)]
+    pub(crate) load: Load,
     /// Write all figures to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -40,6 +46,15 @@ pub(crate) struct Options {
     bench: bool,
 }
 
+/// A source of datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Load {
+    /// A socket of the client.
+    Socket,
+    /// The kernel, from the client's device on: live frames of `BPF_PROG_TEST_RUN`.
+    Xdp,
+}
+
 impl Options {
     /// The modes to measure, in the order of the report.
     pub(crate) fn modes(&self) -> Result<Vec<&'static str>> {
@@ -49,7 +64,14 @@ impl Options {
     /// What to measure.
     pub(crate) fn probes(&self) -> Result<Vec<&'static Probe>> {
         let all: Vec<&Probe> = figures::PROBES.iter().collect();
-        chosen(&all, &self.figures, "figure", |probe| probe.name)
+        if self.load == Load::Socket {
+            return chosen(&all, &self.figures, "figure", |probe| probe.name);
+        }
+        let generated: Vec<&Probe> = all.into_iter().filter(|probe| probe.name == GENERATED).collect();
+        if let Some(other) = self.figures.iter().find(|figure| *figure != GENERATED) {
+            bail!("--load xdp makes datagrams only: leave out the figure {other:?}, or --load");
+        }
+        Ok(generated)
     }
 }
 

@@ -15,7 +15,7 @@ use rustix::net::sockopt;
 
 use super::{
     Figures, Kind, Window, cpu_time,
-    datagrams::Datagrams,
+    datagrams::{Datagrams, foreign},
     socket::{CHUNK, Chunk, Purpose, stream},
 };
 
@@ -69,6 +69,7 @@ impl Client {
             Kind::UdpRr => self.datagrams.request_response(time)?,
             Kind::Udp => self.datagrams.one_way(&mut self.count, time, window.rate)?,
             Kind::UdpSegment => self.datagrams.segmented(&mut self.count, time)?,
+            Kind::Foreign => foreign(&mut self.count, time)?,
         };
         figures.cpu_seconds = (self.cpu()? - before) as f64 / 1e9;
         Ok(figures)

@@ -108,3 +108,19 @@ fn one_way(
     }
     Ok(Figures { count: arrived, sent, seconds: (last - start).as_secs_f64(), ..Figures::default() })
 }
+
+/// Watches for the time, and then until nothing arrives any more; what arrived, in the time until the last of it had.
+pub(super) fn foreign(count: &mut Counter, time: Duration) -> Result<Figures> {
+    let before = count.read()?.0;
+    let start = Instant::now();
+    thread::sleep(time);
+    let (mut arrived, mut last) = (count.read()?.0 - before, Instant::now());
+    while last.elapsed() < LATE {
+        thread::sleep(Duration::from_micros(200));
+        let now = count.read()?.0 - before;
+        if now > arrived {
+            (arrived, last) = (now, Instant::now());
+        }
+    }
+    Ok(Figures { count: arrived, seconds: (last - start).as_secs_f64(), ..Figures::default() })
+}

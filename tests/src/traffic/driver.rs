@@ -13,8 +13,10 @@ use anyhow::{Context as _, Result, bail};
 use super::{Figures, WORD, Window};
 use crate::run;
 
-/// The CPU of the client, and that of the server.
-const CPUS: [&str; 2] = ["0", "1"];
+/// The CPU of the client.
+pub(super) const CLIENT_CPU: usize = 0;
+/// That of the server.
+const SERVER_CPU: usize = 1;
 
 /// A client and a server, standing; dropped, they end.
 #[derive(Debug)]
@@ -27,10 +29,11 @@ pub struct Pair {
 impl Pair {
     /// Starts `program traffic ...` in two network namespaces, named by their files; `to` is the server's address.
     pub fn start(program: &Path, client: &Path, server: &Path, to: IpAddr) -> Result<Self> {
-        let address = to.to_string();
-        let mut server = Process::start(program, server, &["serve", CPUS[1], &address])?;
+        let (address, client_cpu, server_cpu) =
+            (to.to_string(), CLIENT_CPU.to_string(), SERVER_CPU.to_string());
+        let mut server = Process::start(program, server, &["serve", &server_cpu, &address])?;
         let ports = server.line().context("the server names no ports")?;
-        let mut words = vec!["load", CPUS[0], &address];
+        let mut words = vec!["load", &client_cpu, &address];
         words.extend(ports.split_whitespace());
         let mut client = Process::start(program, client, &words)?;
         let ready = client.line().with_context(|| format!("no connection to {to}"))?;
@@ -47,9 +50,15 @@ impl Pair {
 
     /// One window of load.
     pub fn window(&mut self, window: Window) -> Result<Figures> {
+        self.window_beside(window, || Ok(()))
+    }
+
+    /// One window of load, and what `beside` does meanwhile.
+    pub fn window_beside(&mut self, window: Window, beside: impl FnOnce() -> Result<()>) -> Result<Figures> {
         let mut line = serde_json::to_string(&window)?;
         line.push('\n');
         self.client.stdin.write_all(line.as_bytes()).context("the client has ended")?;
+        beside()?;
         let text = self.client.line().context("the client has ended")?;
         serde_json::from_str(&text).with_context(|| format!("the client says {:?}", text.trim()))
     }

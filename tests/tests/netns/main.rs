@@ -30,5 +30,6 @@ mod source;
 mod start;
 mod stream;
 mod support;
+mod too_big;
 mod traffic;
 mod wire;

@@ -17,7 +17,8 @@ fn pattern() -> Vec<u8> {
     (0..BYTES as u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-fn assert_carried(from: &Container, to: &Container, ip: IpAddr) {
+/// Asserts that a stream between two containers arrives whole.
+pub(crate) fn assert_carried(from: &Container, to: &Container, ip: IpAddr) {
     let listener = to.netns.enter(|| TcpListener::bind((ip, 7300))).expect("inside").expect("bound");
     let receiver = thread::spawn(move || {
         let mut received = Vec::with_capacity(BYTES);

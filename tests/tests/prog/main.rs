@@ -22,6 +22,7 @@ mod scene;
 mod size;
 mod slices;
 mod to_underlay;
+mod too_big;
 mod underlay_deliver;
 mod underlay_member;
 mod underlay_neigh;

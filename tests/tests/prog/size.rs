@@ -1,14 +1,19 @@
 //! How long a container's frame may be, and how short.
 
+use std::net::Ipv6Addr;
+
 use etherparse::IpNumber;
 use overlay_common::{Counter, DropReason};
 
 use crate::{
     frames,
-    frames::{EXPERIMENTAL, eth, not_ip, udp, udp_v4, udp_v6, v4, v6},
+    frames::{EXPERIMENTAL, eth, not_ip, udp, udp_v4, udp_v6, v4, v4_with, v6},
     harness::{Event, Hook, Kernel, Meta},
     scene::{INNER_MTU, LOCAL, OWN, REMOTE, VNI},
 };
+
+/// A multicast address.
+const GROUP: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0x77);
 
 /// Frames of each kind whose payload has `len` bytes.
 fn of_length(len: usize) -> [Vec<u8>; 3] {
@@ -17,13 +22,17 @@ fn of_length(len: usize) -> [Vec<u8>; 3] {
             REMOTE.mac,
             OWN.mac,
             0x0800,
-            &v4(OWN.v4, REMOTE.v4, IpNumber::UDP, &udp(1, 2, &vec![0; len - 28])),
+            &v4_with(OWN.v4, REMOTE.v4, IpNumber::UDP, &udp(1, 2, &vec![0; len - 28]), |header| {
+                // Its sender is told nothing.
+                header.dont_fragment = false;
+            }),
         ),
         eth(
             REMOTE.mac,
             OWN.mac,
             0x86dd,
-            &v6(OWN.v6, REMOTE.v6, IpNumber::UDP, &udp(1, 2, &vec![0; len - 48])),
+            // To a group by its IP address, to one by its MAC address: its sender is told nothing either.
+            &v6(OWN.v6, GROUP, IpNumber::UDP, &udp(1, 2, &vec![0; len - 48])),
         ),
         eth(REMOTE.mac, OWN.mac, EXPERIMENTAL, &vec![0; len]),
     ]
@@ -58,7 +67,7 @@ fn of_a_super_frame_the_segments_count() {
         let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size, mark: 0 });
         outcome.moved.into_iter().collect::<Vec<_>>()
     };
-    // With the smallest headers, 28 bytes. The one that fits comes as far as the kernel, which cannot grow the
+    // With an IPv4 and a UDP header, 28 bytes. The one that fits comes as far as the kernel, which cannot grow the
     // super-frame of a test run: it has no kind of segmentation.
     let limit = u32::from(INNER_MTU) - 28;
     assert_eq!(reason_at(limit), [(Event::Drop(VNI, DropReason::KernelRefused.name()), 1)]);

@@ -29,10 +29,10 @@ pub(crate) enum Group {
 
 /// Debian packages whose commands the project calls.
 const PACKAGES: &[(Group, &str, &[&str])] = &[
+    (Group::Lab, "bpftool", &["bpftool"]),
     (Group::Lab, "iproute2", &["ip"]),
     (Group::Lab, "iputils-ping", &["ping"]),
     (Group::Lab, "util-linux", &["nsenter", "chrt", "setpriv", "unshare"]),
-    (Group::Test, "bpftool", &["bpftool"]),
     (Group::Test, "ethtool", &["ethtool"]),
     (Group::Test, "nftables", &["nft"]),
     (Group::Test, "socat", &["socat"]),

@@ -145,6 +145,10 @@ impl Mode for Docker {
         ends(&self.first, &self.second)
     }
 
+    fn host(&self) -> Option<PathBuf> {
+        Some(self.sandbox.clone())
+    }
+
     fn local(&self) -> Option<Ends> {
         Some(ends(&self.first, &self.beside))
     }

@@ -1,5 +1,7 @@
 //! Two hosts, without containers: the underlay itself.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use overlay_tests::Netns;
 
@@ -26,6 +28,10 @@ impl Mode for Hosts {
 
     fn across(&self) -> Ends {
         Ends { client: self.first.path(), server: self.second.path(), to: cable::HOSTS[1].into() }
+    }
+
+    fn host(&self) -> Option<PathBuf> {
+        None
     }
 
     fn local(&self) -> Option<Ends> {

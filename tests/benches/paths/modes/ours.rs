@@ -1,6 +1,9 @@
 //! `overlay`: its agents and programs, as they are installed.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use anyhow::{Context as _, Result, bail};
 use aya::maps::{Map, MapData, PerCpuArray};
@@ -57,6 +60,10 @@ impl Mode for Ours {
 
     fn across(&self) -> Ends {
         self.ends(2)
+    }
+
+    fn host(&self) -> Option<PathBuf> {
+        Some(self.lab.hosts[0].netns.path())
     }
 
     fn local(&self) -> Option<Ends> {

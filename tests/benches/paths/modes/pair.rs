@@ -1,6 +1,9 @@
 //! Two hosts and four containers, and the modes that join them each in its way.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use anyhow::Result;
 use overlay_common::MacAddr;
@@ -85,6 +88,10 @@ impl Mode for Joined {
 
     fn across(&self) -> Ends {
         ends(&self.pair.containers[0], &self.pair.containers[1])
+    }
+
+    fn host(&self) -> Option<PathBuf> {
+        Some(self.pair.hosts[0].path())
     }
 
     fn local(&self) -> Option<Ends> {

@@ -1,6 +1,9 @@
 //! Containers whose packets the hosts forward as they are: the cost of containers without any overlay.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use anyhow::Result;
 use overlay_tests::Netns;
@@ -53,6 +56,10 @@ impl Mode for Routed {
 
     fn across(&self) -> Ends {
         self.ends(2, [10, 91, 2, 1])
+    }
+
+    fn host(&self) -> Option<PathBuf> {
+        Some(self.first.path())
     }
 
     fn local(&self) -> Option<Ends> {
