@@ -8,25 +8,26 @@ use crate::{
     packet::{ETH, Family, Packet},
 };
 
-/// Takes the outer header off; `eth` and `family` are those of the inner frame.
+/// Takes the outer header off; `eth` and `family` are those of the inner frame. Besides the frame, whether the kernel
+/// knows its type, or must read it again.
 #[inline(always)]
 pub(crate) fn strip<'a>(
     pkt: Packet<'a>,
     outer: &Outer,
     eth: Eth,
     family: Family,
-) -> Result<Packet<'a>, DropReason> {
+) -> Result<(Packet<'a>, bool), DropReason> {
     let inner = outer.inner;
-    let pkt = match family {
-        Family::V4 => mark_v4(pkt, inner + ETH, outer.tos)?,
-        Family::V6 if cfg!(feature = "broken") => pkt.pull(inner + ETH + Ipv6Hdr::LEN)?,
-        Family::V6 => mark_v6(pkt, inner + ETH, outer.tos)?,
+    let (pkt, typed) = match family {
+        Family::V4 => (mark_v4(pkt, inner + ETH, outer.tos)?, !outer.is_v6() || Family::can_be_told()),
+        Family::V6 if cfg!(feature = "broken") => (pkt.pull(inner + ETH + Ipv6Hdr::LEN)?, true),
+        Family::V6 => (mark_v6(pkt, inner + ETH, outer.tos)?, outer.is_v6() || Family::can_be_told()),
         // The kernel leaves no less over than an IP header of the outer family (`bpf_skb_net_base_len`).
-        Family::Other => pad(pkt, inner + ETH + outer.ip_len)?,
+        Family::Other => (pad(pkt, inner + ETH + outer.ip_len)?, false),
     };
     let mut pkt = pkt.shrink(inner, family)?;
     *pkt.at_mut::<Eth>(0)? = eth;
-    Ok(pkt)
+    Ok((pkt, typed))
 }
 
 /// Fills a frame up with zeros to `len` bytes.

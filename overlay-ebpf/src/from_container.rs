@@ -106,7 +106,7 @@ fn forward(pkt: Packet<'_>, port: &Port, eth: Eth, flow: Flow) -> Result<Verdict
         Fdb::UNDERLAY => encap::send(pkt, port.vni(), fdb.to(), eth, &flow),
         Fdb::PEER | Fdb::EGRESS if fdb.to() == pkt.ifindex() => Err(DropReason::Hairpin),
         Fdb::PEER | Fdb::EGRESS => {
-            let verdict = deliver(pkt, fdb, flow.family)?;
+            let verdict = deliver(pkt, fdb, flow.family != Family::Other)?;
             maps::count(Counter::ToLocal);
             Ok(verdict)
         }
@@ -114,11 +114,11 @@ fn forward(pkt: Packet<'_>, port: &Port, eth: Eth, flow: Flow) -> Result<Verdict
     }
 }
 
-/// Gives a frame to the container behind a local port.
+/// Gives a frame to the container behind a local port; `typed`: the kernel knows its type, which is IPv4 or IPv6.
 #[inline(always)]
-pub(crate) fn deliver(pkt: Packet<'_>, fdb: Fdb, family: Family) -> Result<Verdict, DropReason> {
-    match (fdb.delivery(), family) {
-        (Fdb::PEER, Family::V4 | Family::V6) => helpers::redirect_peer(pkt, fdb.to()),
+pub(crate) fn deliver(pkt: Packet<'_>, fdb: Fdb, typed: bool) -> Result<Verdict, DropReason> {
+    match (fdb.delivery(), typed) {
+        (Fdb::PEER, true) => helpers::redirect_peer(pkt, fdb.to()),
         // Through the device, so that the kernel reads the frame's type again (`eth_type_trans`).
         _ => helpers::redirect(pkt, fdb.to()),
     }

@@ -52,7 +52,7 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     let network = Network { vni: outer.vni, slice: &member.slice };
     let sender = Sender { network, vtep: outer.src, mac: eth.src };
     if eth.dst.is_multicast() {
-        let pkt = decap::strip(trim(pkt, outer.end)?, outer, eth, family)?;
+        let (pkt, _) = decap::strip(trim(pkt, outer.end)?, outer, eth, family)?;
         let (pkt, asked) = neigh_remote::check(pkt, sender, &eth)?;
         // What asks nothing is for nobody: an announcement tells what the tables have.
         let fdb = sender.port_of(asked.ok_or(DropReason::Bum)?)?;
@@ -64,11 +64,11 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     let fdb = maps::fdb(network, eth.dst)?;
     match fdb.delivery() {
         Fdb::PEER | Fdb::EGRESS => {
-            let mut pkt = decap::strip(trim(pkt, outer.end)?, outer, eth, family)?;
+            let (mut pkt, typed) = decap::strip(trim(pkt, outer.end)?, outer, eth, family)?;
             if about_neighbours {
                 pkt = neigh_remote::check(pkt, sender, &eth)?.0;
             }
-            let verdict = deliver(pkt, fdb, family)?;
+            let verdict = deliver(pkt, fdb, typed)?;
             maps::count(Counter::FromUnderlay);
             Ok(verdict)
         }

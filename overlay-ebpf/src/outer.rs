@@ -36,6 +36,14 @@ pub(crate) struct Outer {
     pub(crate) end: usize,
 }
 
+impl Outer {
+    /// Whether its IP header is one of IPv6.
+    #[inline(always)]
+    pub(crate) fn is_v6(&self) -> bool {
+        self.ip_len == Ipv6Hdr::LEN
+    }
+}
+
 /// The VXLAN packet to our VTEP and port that a frame is; `None`: it is the host's.
 ///
 /// UDP to our address whose port cannot be read is malformed: it might be VXLAN, and the host's stack would drop

@@ -7,6 +7,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::{
+    Global,
     bindings::{
         __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
         BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
@@ -38,6 +39,10 @@ const RECOMPUTE: u64 = 1;
 /// `BPF_CSUM_LEVEL_DEC`.
 const CSUM_LEVEL_DEC: u64 = 2;
 
+/// The flags by which `bpf_skb_adjust_room` can be told the inner family; none before Linux 6.3. Set when loading.
+#[unsafe(no_mangle)]
+static DECAP_FLAGS: Global<u32> = Global::new(BPF_F_ADJ_ROOM_DECAP_L3_IPV4 | BPF_F_ADJ_ROOM_DECAP_L3_IPV6);
+
 /// The family of an inner frame, which decides how its memory may be moved.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -47,6 +52,15 @@ pub enum Family {
     V6,
     /// Not IP: `bpf_skb_adjust_room` refuses it on the way out, and the kernel must re-read its type on the way in.
     Other,
+}
+
+impl Family {
+    /// Whether the kernel knows a frame as of this family once `shrink` has taken an outer header of another out; else
+    /// it goes on taking it for the other.
+    #[inline(always)]
+    pub fn can_be_told() -> bool {
+        DECAP_FLAGS.load() != 0
+    }
 }
 
 /// An outer header, which decides how room is made for it.
@@ -207,7 +221,8 @@ impl<'a> Packet<'a> {
             Family::V6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
             Family::Other => 0,
         };
-        let pkt = self.adjust_room(-(by as i32), BPF_ADJ_ROOM_MAC, u64::from(family) | KEEP)?;
+        let family = u64::from(family & DECAP_FLAGS.load());
+        let pkt = self.adjust_room(-(by as i32), BPF_ADJ_ROOM_MAC, family | KEEP)?;
         // What hardware verified was the outer checksum; it must not vouch for the inner one. The result says
         // only that nothing had been verified.
         // SAFETY: the context is the one the program was called with.

@@ -14,6 +14,7 @@ pub mod document;
 pub mod event;
 mod failpoint;
 mod files;
+mod kernel;
 pub mod logging;
 pub mod netlink;
 pub mod netns;

@@ -6,6 +6,7 @@
 //! This library may shell out to `ip`, `nsenter` and `ping`; the agent may not.
 
 mod aligned;
+pub mod budget;
 mod capture;
 mod cluster;
 mod command;

@@ -10,6 +10,7 @@ mod test;
 mod tidy;
 mod traffic;
 mod ui;
+mod vm;
 
 use std::process::ExitCode;
 

@@ -20,7 +20,7 @@ const TAIL: usize = 15;
 
 /// Installs what any command needs.
 pub(crate) fn run() -> Result<()> {
-    ensure(&[Group::Build, Group::Lab, Group::Test, Group::Bench, Group::Check])
+    ensure(&[Group::Build, Group::Lab, Group::Test, Group::Vm, Group::Bench, Group::Check])
 }
 
 /// Installs what the groups need and the machine lacks; prints nothing when there is nothing.
@@ -51,9 +51,7 @@ fn install_packages(missing: &Missing) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("missing: {}; run as root: apt-get install --no-install-recommends {names}", missing.names());
     }
-    let update = Progress::start("updating    package lists (apt)");
-    logged(apt().arg("update"))?;
-    update.finish();
+    update_lists()?;
     let (last, rest) = missing.packages.split_last().context("no package to install")?;
     for package in rest {
         println!("installing  {package} (apt)");
@@ -64,6 +62,14 @@ fn install_packages(missing: &Missing) -> Result<()> {
     command.args(["install", "-y", "--no-install-recommends"]).args(&missing.packages);
     logged(&mut command).with_context(|| format!("cannot install {names}{}", missing.hint()))?;
     install.finish();
+    Ok(())
+}
+
+/// Has apt read anew what there is.
+pub(crate) fn update_lists() -> Result<()> {
+    let update = Progress::start("updating    package lists (apt)");
+    logged(apt().arg("update"))?;
+    update.finish();
     Ok(())
 }
 

@@ -12,11 +12,13 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use self::{figures::Figures, output::Count};
+pub(crate) use self::output::Count;
+
+use self::figures::Figures;
 use crate::{
     build, project,
     setup::{self, Group},
-    ui,
+    ui, vm,
 };
 
 /// Which tests to run, and how many of them.
@@ -34,6 +36,9 @@ pub(crate) struct Options {
     /// Tier fuzz: what the frames follow from, instead of the clock.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+    /// Tier vm: make what the kernels' verifiers count the budget.
+    #[arg(long)]
+    accept: bool,
 }
 
 impl Options {
@@ -60,13 +65,15 @@ enum Tier {
     Fuzz,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
+    /// The kernel programs and a few labs on Debian's kernels, 6.1 and 6.12.
+    Vm,
     /// Whether the kernel programs cost more than tests/budget.toml says.
     Bench,
 }
 
 impl Tier {
-    const ALL: [Self; 7] =
-        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Fuzz, Self::Faults, Self::Bench];
+    const ALL: [Self; 8] =
+        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Fuzz, Self::Faults, Self::Vm, Self::Bench];
 
     fn name(self) -> &'static str {
         match self {
@@ -76,6 +83,7 @@ impl Tier {
             Self::Peer => "peer",
             Self::Fuzz => "fuzz",
             Self::Faults => "faults",
+            Self::Vm => "vm",
             Self::Bench => "bench",
         }
     }
@@ -84,6 +92,7 @@ impl Tier {
         match self {
             Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
             Self::Netns | Self::Peer | Self::Fuzz | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
+            Self::Vm => &[Group::Build, Group::Lab, Group::Vm],
         }
     }
 
@@ -95,7 +104,7 @@ impl Tier {
         match self {
             Self::Bench => return own(&["prog", "--", "--check"]),
             Self::Fuzz => return own(&["fuzz", "--"]),
-            Self::Unit | Self::Prog | Self::Netns | Self::Peer | Self::Faults => {}
+            Self::Unit | Self::Prog | Self::Netns | Self::Peer | Self::Faults | Self::Vm => {}
         }
         let mut command = project::cargo(&["test", "--no-fail-fast"]);
         match self {
@@ -114,7 +123,7 @@ impl Tier {
                 let test = ["--package", "overlay-tests", "--test", self.name(), "--", "--test-threads=1"];
                 command.args(test);
             }
-            Self::Bench | Self::Fuzz => {}
+            Self::Bench | Self::Fuzz | Self::Vm => {}
         }
         command
     }
@@ -150,7 +159,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for tier in tiers {
         println!("{}", ui::heading(&format!("tier  {}", tier.name())));
         let start = Instant::now();
-        let count = run_tier(tier, options, next.as_deref())?;
+        let count = if tier == Tier::Vm {
+            vm::run(options.full, options.accept)?
+        } else {
+            run_tier(tier, options, next.as_deref())?
+        };
         let time = ui::seconds(start.elapsed());
         lines.push(format!("tier  {:<6} {}   {time}", tier.name(), count.line()));
         total.add(count);

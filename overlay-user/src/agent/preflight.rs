@@ -8,12 +8,8 @@ use rustix::{
     mount::{MountFlags, mount},
 };
 
-use crate::{config::Hooks, datapath::bpf::By};
+use crate::{config::Hooks, datapath::bpf::By, kernel};
 
-/// The oldest kernel: `bpf_skb_adjust_room` can tell the inner family since (`BPF_F_ADJ_ROOM_DECAP_L3_IPV4`).
-const OLDEST: (u32, u32) = (6, 3);
-/// The first kernel with tcx links (commit e420bed02507).
-const TCX: (u32, u32) = (6, 6);
 /// `BPF_FS_MAGIC`.
 const BPFFS: i64 = 0xcafe_4a11;
 /// Where the BPF file system belongs.
@@ -23,7 +19,7 @@ const CAPABILITIES: [(&str, u32); 3] = [("CAP_NET_ADMIN", 12), ("CAP_PERFMON", 3
 
 /// Checks kernel, capabilities and BPF file system, which is mounted if need be.
 pub(super) fn check(pin_dir: &Path) -> anyhow::Result<()> {
-    check_kernel(&rustix::system::uname().release().to_string_lossy())?;
+    check_kernel(&kernel::release())?;
     let status = fs::read_to_string("/proc/self/status")
         .context("cannot read /proc/self/status; is /proc mounted?")?;
     check_capabilities(&status)?;
@@ -32,33 +28,28 @@ pub(super) fn check(pin_dir: &Path) -> anyhow::Result<()> {
 
 /// By what programs are attached on this kernel.
 pub(super) fn by(hooks: Hooks) -> anyhow::Result<By> {
-    choose(hooks, &rustix::system::uname().release().to_string_lossy())
+    choose(hooks, &kernel::release())
 }
 
 fn choose(hooks: Hooks, release: &str) -> anyhow::Result<By> {
-    let has_tcx = version(release).is_none_or(|version| version >= TCX);
     match hooks {
-        Hooks::Auto | Hooks::Tcx if has_tcx => Ok(By::Tcx),
+        Hooks::Auto | Hooks::Tcx if kernel::has(release, kernel::TCX) => Ok(By::Tcx),
         Hooks::Auto | Hooks::Clsact => Ok(By::Clsact),
         Hooks::Tcx => bail!(
             "kernel {release} has no tcx links, which came with Linux {}.{}; set node.hooks = \"auto\"",
-            TCX.0,
-            TCX.1
+            kernel::TCX.0,
+            kernel::TCX.1
         ),
     }
 }
 
-/// Refuses a kernel that is too old. A release that is no number is let through: the loader will tell.
+/// Refuses a kernel that is too old.
 fn check_kernel(release: &str) -> anyhow::Result<()> {
-    if version(release).is_some_and(|version| version < OLDEST) {
-        bail!("kernel {release} is too old; Linux {}.{} or newer is needed", OLDEST.0, OLDEST.1);
+    if !kernel::has(release, kernel::OLDEST) {
+        let (major, minor) = kernel::OLDEST;
+        bail!("kernel {release} is too old; Linux {major}.{minor} or newer is needed");
     }
     Ok(())
-}
-
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut numbers = release.split(['.', '-', '+']).map_while(|part| part.parse::<u32>().ok());
-    Some((numbers.next()?, numbers.next()?))
 }
 
 /// Refuses a process without the capabilities, from the text of `/proc/self/status`.
@@ -103,9 +94,9 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_named_with_the_version_needed() {
-        let error = check_kernel("6.1.0-31-cloud-amd64").expect_err("too old").to_string();
-        assert_eq!(error, "kernel 6.1.0-31-cloud-amd64 is too old; Linux 6.3 or newer is needed");
-        check_kernel("6.3.0").expect("new enough");
+        let error = check_kernel("5.15.0-31-generic").expect_err("too old").to_string();
+        assert_eq!(error, "kernel 5.15.0-31-generic is too old; Linux 6.1 or newer is needed");
+        check_kernel("6.1.0-31-cloud-amd64").expect("new enough");
         check_kernel("7.0-rc1").expect("new enough");
         check_kernel("unknown").expect("no number");
     }

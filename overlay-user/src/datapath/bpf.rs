@@ -48,7 +48,7 @@ pub use self::load::BROKEN;
 pub use self::load::REFERENCE;
 pub use self::{
     hooks::By,
-    load::{OBJECT, TraceReader},
+    load::{OBJECT, TraceReader, constants},
     pins::uninstall,
 };
 

@@ -1,6 +1,5 @@
 //! `cargo xtask bench prog`: what a frame costs in each program, and whether that has grown.
 
-mod budget;
 mod calls;
 mod frames;
 mod measure;
@@ -17,9 +16,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use overlay_tests::budget::{self, Costs, Verdict};
 
 use self::{
-    budget::{Costs, Verdict},
     options::{Mode, Options},
     report::Report,
     setting::Setting,
@@ -107,10 +106,11 @@ fn accept() -> Result<()> {
     for _ in 1..TRIES {
         costs.keep_worst(&Report::measure(&setting, CHECK_ROUNDS, FRAMES)?.costs()?);
     }
-    for line in budget::table(&Costs::read().unwrap_or_default().judge(&costs)) {
+    let mut budget = Costs::read()?;
+    for line in budget::table(&budget.judge(&costs)) {
         println!("{line}");
     }
-    costs.write()?;
+    budget.accept(costs)?;
     println!("{} has this as the budget now", budget::file().display());
     Ok(())
 }

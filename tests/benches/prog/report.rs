@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use aya::programs::SchedClassifier;
-use overlay_tests::{aligned, cpu_model};
+use overlay_tests::{aligned, budget::Costs, cpu_model};
 use serde_json::{Value, json};
 
 use crate::{
-    budget::Costs,
     calls::Calls,
     measure::{self, Subject, Times},
     paths::{self, Keys, Path},
@@ -85,7 +84,8 @@ impl Report {
         }
         let ratios = self.times.iter().filter(|(path, _)| ours(path.program));
         let ratios = ratios.filter_map(|(path, _)| Some((path.title(), self.ratio(path)?)));
-        Ok(Costs { kernel: kernel(), cpu: cpu_model(), instructions, ratios: ratios.collect() })
+        let instructions = [(kernel(), instructions)].into();
+        Ok(Costs { cpu: cpu_model(), instructions, ratios: ratios.collect() })
     }
 
     fn of(&self, program: &str) -> Option<&Times> {

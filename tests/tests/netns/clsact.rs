@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     restart::{assert_none_lost, pinging},
-    support::{BLUE, addresses, assert_connected, container, hosts, start, wait_for},
+    support::{BLUE, addresses, assert_connected, container, hosts, programs, start, wait_for},
 };
 
 /// Has the agent attach its programs so from its next start.
@@ -17,15 +17,6 @@ fn set_hooks(host: &Host, hooks: &str) {
         text.lines().filter(|line| !line.starts_with("hooks")).map(|line| format!("{line}\n")).collect();
     let with = without.replace("[node]\n", &format!("[node]\nhooks = \"{hooks}\"\n"));
     fs::write(host.config(), with).expect("written");
-}
-
-/// The programs of a host: name, number and hook.
-fn programs(host: &Host) -> Vec<(String, u64, String)> {
-    let status = host.status().expect("an answer");
-    let text = |value: &Value| value.as_str().expect("a string").to_owned();
-    let programs = status["programs"].as_array().expect("a list");
-    let row = |row: &Value| (text(&row["name"]), row["id"].as_u64().expect("a number"), text(&row["hook"]));
-    programs.iter().map(row).collect()
 }
 
 /// The kinds of the qdiscs of a host's underlay device.
@@ -58,9 +49,10 @@ fn filters_do_what_links_do() {
     // Adopted after crashes without a gap; then attached the other way and back. There the qdisc goes and comes, for
     // which the kernel takes the device's queue away for a moment (`dev_deactivate` in `qdisc_graft`): over a bare veth
     // 300 such changes lose 38 of 4000 pings, none of them lose none.
-    for (hooks, gapless) in
-        [("clsact", true), ("clsact", true), ("tcx", false), ("clsact", false), ("clsact", true)]
-    {
+    let rounds = [("clsact", true), ("clsact", true), ("tcx", false), ("clsact", false), ("clsact", true)];
+    // The other host's programs are attached by what the kernel has.
+    let has_tcx = programs(&lab.hosts[1]).iter().all(|(.., hook)| hook.starts_with("tcx"));
+    for (hooks, gapless) in rounds.into_iter().filter(|(hooks, _)| has_tcx || *hooks == "clsact") {
         let ping = pinging(container(&lab, "a"));
         let host = &mut lab.hosts[0];
         set_hooks(host, hooks);

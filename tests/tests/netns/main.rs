@@ -20,6 +20,7 @@ mod log;
 mod malformed;
 mod masquerade;
 mod masquerade_v6;
+mod mtu;
 mod next_hop;
 mod policy;
 mod refusals;

@@ -136,6 +136,15 @@ pub(crate) fn endpoint(host: &Host, name: &str) -> Value {
     found.unwrap_or_else(|| panic!("{name} is not listed: {list}")).clone()
 }
 
+/// The programs of a host: name, number and hook.
+pub(crate) fn programs(host: &Host) -> Vec<(String, u64, String)> {
+    let status = host.status().expect("an answer");
+    let text = |value: &Value| value.as_str().expect("a string").to_owned();
+    let programs = status["programs"].as_array().expect("a list");
+    let row = |row: &Value| (text(&row["name"]), row["id"].as_u64().expect("a number"), text(&row["hook"]));
+    programs.iter().map(row).collect()
+}
+
 /// The rows of a table of the kernel.
 pub(crate) fn dump(host: &Host, table: &str) -> Vec<Value> {
     host.ask(&["dump", table]).expect("a dump").as_array().expect("a list").clone()

@@ -1,6 +1,6 @@
 //! The programs, loaded for one test, and what they did with a frame.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use aya::{
     Ebpf, EbpfLoader, TestRun as _, TestRunOptions,
@@ -12,7 +12,7 @@ use overlay_common::{
     map::{DropKey, Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port},
     vxlan::Vtep,
 };
-use overlay_user::datapath::bpf::OBJECT;
+use overlay_user::datapath::bpf::{OBJECT, constants};
 
 /// Size of `struct __sk_buff`, and offsets of what a test sets in it.
 const CONTEXT: usize = 192;
@@ -87,7 +87,8 @@ pub(crate) struct Outcome {
 
 /// The loaded programs and their tables.
 pub(crate) struct Kernel {
-    ebpf: Ebpf,
+    /// A program is given to the kernel when it is first run: the verifier takes longer than most tests.
+    ebpf: RefCell<Ebpf>,
     pub(crate) config: Array<MapData, NodeConfig>,
     pub(crate) ports: HashMap<MapData, u32, Port>,
     pub(crate) fdb: HashMap<MapData, FdbKey, Fdb>,
@@ -100,21 +101,28 @@ pub(crate) struct Kernel {
     drops: PerCpuHashMap<MapData, DropKey, u64>,
 }
 
-/// Loads the object, nothing pinned; `trace`: one frame in this many is logged, 0 for none.
+/// Loads the object but its programs, nothing pinned; `trace`: one frame in this many is logged, 0 for none.
 pub(crate) fn load(trace: u32) -> Ebpf {
     let mut loader = EbpfLoader::new();
-    loader.override_global("TRACE_SAMPLE", &trace, true);
+    let constants = constants(trace);
+    for (name, value) in &constants {
+        loader.override_global(name, value, true);
+    }
     // The tables' full size takes tens of MB of buckets and slots, for each of the tests.
     for name in ["FDB", "FDB_V4", "NEIGH", "MEMBERS", "NETS", "DROPS", "PORTS"] {
         loader.map_max_entries(name, 1024);
     }
-    let mut ebpf = loader.load(OBJECT).expect("the object loads: root is needed");
-    for hook in Hook::ALL {
-        let program: &mut SchedClassifier =
-            ebpf.program_mut(hook.name()).expect("in the object").try_into().expect("a TC program");
+    loader.load(OBJECT).expect("the object loads: root is needed")
+}
+
+/// A program of the object, loaded.
+pub(crate) fn program(ebpf: &mut Ebpf, hook: Hook) -> &SchedClassifier {
+    let program: &mut SchedClassifier =
+        ebpf.program_mut(hook.name()).expect("in the object").try_into().expect("a TC program");
+    if program.fd().is_err() {
         program.load().expect("the verifier accepts the program");
     }
-    ebpf
+    program
 }
 
 impl Kernel {
@@ -137,7 +145,7 @@ impl Kernel {
             nets: take(&mut ebpf, "NETS"),
             counters: take(&mut ebpf, "COUNTERS"),
             drops: take(&mut ebpf, "DROPS"),
-            ebpf,
+            ebpf: RefCell::new(ebpf),
         }
     }
 
@@ -168,8 +176,6 @@ impl Kernel {
         meta: &mut Meta,
         out: &mut [u8],
     ) -> (Verdict, usize) {
-        let program: &SchedClassifier =
-            self.ebpf.program(hook.name()).expect("in the object").try_into().expect("a TC program");
         let mut context = [0; CONTEXT];
         context[CONTEXT_MARK..][..4].copy_from_slice(&meta.mark.to_ne_bytes());
         context[CONTEXT_GSO_SIZE..][..4].copy_from_slice(&meta.gso_size.to_ne_bytes());
@@ -182,7 +188,8 @@ impl Kernel {
             ctx_out: Some(&mut left),
             ..TestRunOptions::new()
         };
-        let result = program.test_run(options).expect("the kernel runs the program");
+        let mut ebpf = self.ebpf.borrow_mut();
+        let result = program(&mut ebpf, hook).test_run(options).expect("the kernel runs the program");
         let verdict = match result.return_value.cast_signed() {
             -1 => Verdict::Pass,
             2 => Verdict::Drop,

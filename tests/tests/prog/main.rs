@@ -5,7 +5,6 @@
 //! beside one that gets through and differs in the one thing tested.
 
 mod arp;
-mod budget;
 mod dhcp;
 mod ecn;
 mod entropy;

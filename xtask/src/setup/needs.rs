@@ -19,6 +19,8 @@ pub(crate) enum Group {
     Lab,
     /// Captures and frames that are not ours.
     Test,
+    /// Machines with other kernels.
+    Vm,
     /// The ways of others, which the benchmark measures beside ours.
     Bench,
     /// The audit of the dependencies.
@@ -36,6 +38,10 @@ const PACKAGES: &[(Group, &str, &[&str])] = &[
     (Group::Test, "socat", &["socat"]),
     (Group::Test, "tcpdump", &["tcpdump"]),
     (Group::Test, "tshark", &["tshark"]),
+    (Group::Vm, "bpftool", &["bpftool"]),
+    (Group::Vm, "busybox-static", &["busybox"]),
+    (Group::Vm, "qemu-system-x86", &["qemu-system-x86_64"]),
+    (Group::Vm, "xz-utils", &["xz"]),
     (Group::Bench, "busybox-static", &["busybox"]),
     (Group::Bench, "containerd", &["containerd"]),
     (Group::Bench, "docker.io", &["docker", "dockerd"]),
@@ -125,6 +131,9 @@ pub(crate) fn missing(groups: &[Group]) -> Result<Missing> {
             missing.packages.push(*package);
         }
     }
+    // A package may serve two purposes.
+    missing.packages.sort_unstable();
+    missing.packages.dedup();
     if groups.contains(&Group::Build) {
         if !nightly_has_core_sources(&project::rustup_home()) {
             missing.packages.extend(not_installed(&EBPF_COMPILER)?);

@@ -43,6 +43,12 @@ impl Count {
         self.told = 0;
     }
 
+    /// Counts a test that could not run.
+    pub(crate) fn skip(&mut self, name: &str, reason: &str) {
+        self.skipped += 1;
+        self.reasons.push((name.to_owned(), reason.to_owned()));
+    }
+
     /// Adds another's tests to these.
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;

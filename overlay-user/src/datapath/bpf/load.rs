@@ -13,7 +13,7 @@ use super::{
     hooks::PROGRAMS,
     layouts::LAYOUTS,
 };
-use crate::{datapath::DatapathError, tables::Program};
+use crate::{datapath::DatapathError, kernel, tables::Program};
 
 /// The kernel programs, as `build.rs` compiled them.
 pub static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/overlay.o"));
@@ -29,6 +29,17 @@ pub static BROKEN: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bro
 /// `TC_ACT_UNSPEC`: not ours.
 const PASS: u32 = u32::MAX;
 
+/// `BPF_F_ADJ_ROOM_DECAP_L3_IPV4` and `BPF_F_ADJ_ROOM_DECAP_L3_IPV6`.
+const DECAP_L3_IPV4: u32 = 1 << 7;
+const DECAP_L3_IPV6: u32 = 1 << 8;
+
+/// What is constant in the programs once they are loaded: the verifier removes the code that it rules out.
+pub fn constants(trace_sample: u32) -> [(&'static str, u32); 2] {
+    let told = kernel::has(&kernel::release(), kernel::TELLS_FAMILY);
+    let flags = if told { DECAP_L3_IPV4 | DECAP_L3_IPV6 } else { 0 };
+    [("TRACE_SAMPLE", trace_sample), ("DECAP_FLAGS", flags)]
+}
+
 /// Loads the object over the maps pinned in `maps`, making those that are not there, and pins the programs in
 /// `progs`, where none may be. The reader of traces is there where the programs have any.
 pub(super) fn load(
@@ -40,7 +51,10 @@ pub(super) fn load(
     for layout in &LAYOUTS {
         loader.map_pin_path(layout.0, maps.join(layout.0));
     }
-    loader.override_global("TRACE_SAMPLE", &trace_sample, true);
+    let constants = constants(trace_sample);
+    for (name, value) in &constants {
+        loader.override_global(name, value, true);
+    }
     let mut ebpf = loader.load(OBJECT).map_err(|error| refused_by_kernel(&error))?;
     for program in PROGRAMS {
         let loaded = program_of(&mut ebpf, program)?;

@@ -1,13 +1,17 @@
 //! What the programs may cost: `tests/budget.toml`, against what was measured.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
-use overlay_tests::aligned;
+
+use crate::aligned;
 
 /// How much more than its budget something may take.
 const GROWTH: f64 = 0.10;
@@ -16,68 +20,89 @@ const RATIO_SLACK: f64 = 0.03;
 
 /// What programs cost.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Costs {
-    /// The kernel whose verifier counted, as in `6.18`: another counts differently.
-    pub(crate) kernel: String,
+pub struct Costs {
     /// The CPU that the times were taken on: what one helper costs beside another is its own.
-    pub(crate) cpu: String,
-    /// Instructions that the verifier went through, by program.
-    pub(crate) instructions: BTreeMap<String, u32>,
+    pub cpu: String,
+    /// Instructions that the verifier went through, by kernel, as in `6.18`, and program: another counts differently.
+    pub instructions: BTreeMap<String, BTreeMap<String, u32>>,
     /// The time of each way as a part of that of `four_lru`, both less that of the empty program.
-    pub(crate) ratios: BTreeMap<String, f64>,
+    pub ratios: BTreeMap<String, f64>,
 }
 
 /// One thing measured, and what it may come to.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Line {
-    pub(crate) what: String,
-    pub(crate) measured: String,
-    pub(crate) budget: String,
-    pub(crate) verdict: Verdict,
+pub struct Line {
+    /// What of which program.
+    pub what: String,
+    /// What it came to; `none` where it was not there to be measured.
+    pub measured: String,
+    /// What it may come to.
+    pub budget: String,
+    /// Whether it keeps to that.
+    pub verdict: Verdict,
 }
 
+/// Whether something keeps to its budget.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// It does.
     Within,
+    /// It does not, or has none.
     Over,
     /// It cannot be judged, for this reason.
     Skipped(String),
 }
 
 /// Where the budget is.
-pub(crate) fn file() -> PathBuf {
+pub fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("budget.toml")
 }
 
 impl Costs {
     /// Reads the budget.
-    pub(crate) fn read() -> Result<Self> {
+    pub fn read() -> Result<Self> {
         let path = file();
-        let text = fs::read_to_string(&path).with_context(|| {
-            format!("cannot read {}; `cargo xtask bench prog --accept` makes it", path.display())
-        })?;
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            // Then nothing has a budget.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
         parse(&text).with_context(|| format!("{} is not as `--accept` writes it", path.display()))
     }
 
-    /// Makes this the budget.
-    pub(crate) fn write(&self) -> Result<()> {
+    /// Makes what was measured the budget; of other kernels, and of times where none were taken, it stays.
+    pub fn accept(&mut self, measured: Self) -> Result<()> {
+        self.take(measured);
+        self.write()
+    }
+
+    fn take(&mut self, measured: Self) {
+        self.instructions.extend(measured.instructions);
+        if !measured.ratios.is_empty() {
+            (self.cpu, self.ratios) = (measured.cpu, measured.ratios);
+        }
+    }
+
+    fn write(&self) -> Result<()> {
         let path = file();
         fs::write(&path, self.text()).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// The budget's file.
-    pub(crate) fn text(&self) -> String {
-        let instructions = self.instructions.iter().map(|(name, count)| format!("{name} = {count}\n"));
+    fn text(&self) -> String {
+        let instructions = self.instructions.iter().map(|(kernel, programs)| {
+            let programs = programs.iter().map(|(name, count)| format!("{name} = {count}\n"));
+            format!("\n[instructions.{kernel:?}]\n{}", programs.collect::<String>())
+        });
         let ratios = self.ratios.iter().map(|(name, ratio)| format!("{name:?} = {ratio:.2}\n"));
         format!(
-            "# What the kernel programs may cost. `cargo xtask bench prog --check` fails where something takes a tenth\n\
-             # more; `cargo xtask bench prog --accept` writes what it measures into this file.\n\n\
-             # The kernel whose verifier counted the instructions it went through.\n\
-             kernel = {:?}\n\
+            "# What the kernel programs may cost. `cargo xtask bench prog --check` and `cargo xtask test vm` fail where\n\
+             # something takes a tenth more; both write what they measure into this file by `--accept`.\n\n\
              # The CPU that the times were taken on.\n\
-             cpu = {:?}\n\n[instructions]\n{}\n\
+             cpu = {:?}\n\n\
+             # Instructions that the verifier went through, by kernel.{}\n\
              # The time of a frame's way as a part of that of the reference program four_lru.\n[ratio]\n{}",
-            self.kernel,
             self.cpu,
             instructions.collect::<String>(),
             ratios.collect::<String>()
@@ -85,12 +110,12 @@ impl Costs {
     }
 
     /// Takes the lower ratio of each way.
-    pub(crate) fn keep_best(&mut self, other: &Self) {
+    pub fn keep_best(&mut self, other: &Self) {
         self.keep(other, f64::min);
     }
 
     /// Takes the higher ratio of each way.
-    pub(crate) fn keep_worst(&mut self, other: &Self) {
+    pub fn keep_worst(&mut self, other: &Self) {
         self.keep(other, f64::max);
     }
 
@@ -101,18 +126,37 @@ impl Costs {
     }
 
     /// Compares what was measured with this budget.
-    pub(crate) fn judge(&self, measured: &Self) -> Vec<Line> {
+    pub fn judge(&self, measured: &Self) -> Vec<Line> {
         let mut lines = Vec::new();
-        for (name, count) in &measured.instructions {
-            let budget = self.instructions.get(name).copied();
-            let verdict = if budget.is_some() && self.kernel != measured.kernel {
-                let (ours, theirs) = (&measured.kernel, &self.kernel);
-                Verdict::Skipped(format!("the budget is for the verifier of Linux {theirs}, this is {ours}"))
-            } else {
-                within(budget.map(|budget| f64::from(*count) <= f64::from(budget) * (1.0 + GROWTH)))
-            };
-            lines.push(line(format!("{name}: verified instructions"), Some(*count), budget, verdict));
+        for (kernel, programs) in &measured.instructions {
+            lines.extend(self.judge_instructions(kernel, programs));
         }
+        if !measured.ratios.is_empty() {
+            lines.extend(self.judge_ratios(measured));
+        }
+        lines
+    }
+
+    fn judge_instructions(&self, kernel: &str, measured: &BTreeMap<String, u32>) -> Vec<Line> {
+        let what = |name: &String| format!("{name}: instructions verified by Linux {kernel}");
+        let budgets = self.instructions.get(kernel);
+        let mut lines = Vec::new();
+        for (name, count) in measured {
+            let budget = budgets.and_then(|budgets| budgets.get(name)).copied();
+            let verdict = if budgets.is_some() {
+                within(budget.map(|budget| f64::from(*count) <= f64::from(budget) * (1.0 + GROWTH)))
+            } else {
+                Verdict::Skipped(format!("there is no budget for the verifier of Linux {kernel}"))
+            };
+            lines.push(line(what(name), Some(*count), budget, verdict));
+        }
+        let gone = budgets.into_iter().flatten().filter(|(name, _)| !measured.contains_key(*name));
+        lines.extend(gone.map(|(name, budget)| line(what(name), None, Some(*budget), Verdict::Over)));
+        lines
+    }
+
+    fn judge_ratios(&self, measured: &Self) -> Vec<Line> {
+        let mut lines = Vec::new();
         for (name, ratio) in &measured.ratios {
             let budget = self.ratios.get(name).copied();
             let most = |budget: f64| budget + (budget * GROWTH).max(RATIO_SLACK);
@@ -130,8 +174,7 @@ impl Costs {
                 verdict,
             ));
         }
-        let gone = self.instructions.keys().filter(|name| !measured.instructions.contains_key(*name));
-        let gone = gone.chain(self.ratios.keys().filter(|name| !measured.ratios.contains_key(*name)));
+        let gone = self.ratios.keys().filter(|name| !measured.ratios.contains_key(*name));
         lines.extend(gone.map(|name| line::<u32>(name.clone(), None, None, Verdict::Over)));
         lines
     }
@@ -148,7 +191,7 @@ fn line<T: ToString>(what: String, measured: Option<T>, budget: Option<T>, verdi
 }
 
 /// The lines as a table.
-pub(crate) fn table(lines: &[Line]) -> Vec<String> {
+pub fn table(lines: &[Line]) -> Vec<String> {
     let mut rows = vec![["what", "measured", "budget", ""].map(str::to_owned).to_vec()];
     for Line { what, measured, budget, verdict } in lines {
         let word = match verdict {
@@ -162,24 +205,23 @@ pub(crate) fn table(lines: &[Line]) -> Vec<String> {
 }
 
 /// Reads the text of the budget's file.
-pub(crate) fn parse(text: &str) -> Result<Costs> {
+fn parse(text: &str) -> Result<Costs> {
     let table: toml::Table = text.parse()?;
-    let word = |name: &str| {
-        let word = table.get(name).and_then(toml::Value::as_str).map(str::to_owned);
-        word.with_context(|| format!("no `{name}`"))
-    };
-    let (kernel, cpu) = (word("kernel")?, word("cpu")?);
+    let cpu = table.get("cpu").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
     let part = |name: &str| table.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
-    let instructions = part("instructions").into_iter().map(|(name, count)| {
-        let count = count.as_integer().and_then(|count| u32::try_from(count).ok());
-        Ok((name.clone(), count.with_context(|| format!("`{name}` is no number of instructions"))?))
+    let instructions = part("instructions").into_iter().map(|(kernel, programs)| {
+        let programs = programs.as_table().cloned().with_context(|| format!("`{kernel}` is no table"))?;
+        let counts = programs.into_iter().map(|(name, count)| {
+            let count = count.as_integer().and_then(|count| u32::try_from(count).ok());
+            Ok((name.clone(), count.with_context(|| format!("`{name}` is no number of instructions"))?))
+        });
+        Ok((kernel, counts.collect::<Result<_>>()?))
     });
     let ratios = part("ratio").into_iter().map(|(name, ratio)| {
         let ratio = ratio.as_float().with_context(|| format!("`{name}` is no ratio"))?;
         Ok((name, ratio))
     });
     Ok(Costs {
-        kernel,
         cpu,
         instructions: instructions.collect::<Result<_>>()?,
         ratios: ratios.collect::<Result<_>>()?,
