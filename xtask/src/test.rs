@@ -55,8 +55,8 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 7] =
-        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults, Self::Vm, Self::Bench];
+    /// Those that run where none is named. Not `Vm`: on a busy machine emulation runs into the time-outs of tests.
+    const ALL: [Self; 6] = [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults, Self::Bench];
 
     fn name(self) -> &'static str {
         match self {
