@@ -10,6 +10,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::patience::patient;
+
 /// No command of a lab takes longer; one that does hangs.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -25,6 +27,7 @@ pub fn run(command: &mut Command) -> Result<String> {
 
 /// Runs `command` to its end and returns what it printed and its exit status; kills it after `limit`.
 pub fn output_within(command: &mut Command, limit: Duration) -> Result<Output> {
+    let limit = patient(limit);
     let child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     Netns,
     command::{output_within, run},
+    patience::patient,
 };
 
 /// How long an agent may take until it answers.
@@ -162,7 +163,7 @@ impl Host {
             if !self.agent_runs() {
                 bail!("the agent of {} ended:\n{}", self.name, self.log_tail());
             }
-            if start.elapsed() > START_LIMIT {
+            if start.elapsed() > patient(START_LIMIT) {
                 let log = self.log_tail();
                 return Err(error.context(format!("the agent of {} does not answer:\n{log}", self.name)));
             }
@@ -193,7 +194,7 @@ impl Host {
     pub fn stop_agent(&mut self) -> Result<()> {
         self.signal_agent();
         let start = Instant::now();
-        while self.agent_runs() && start.elapsed() < STOP_LIMIT {
+        while self.agent_runs() && start.elapsed() < patient(STOP_LIMIT) {
             thread::sleep(POLL);
         }
         self.kill_agent()

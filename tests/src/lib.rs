@@ -20,6 +20,7 @@ mod load;
 mod machine;
 mod netns;
 mod parallel;
+mod patience;
 mod random;
 mod skip;
 pub mod traffic;
@@ -40,6 +41,7 @@ pub use crate::{
     machine::cpu_model,
     netns::{Netns, inside},
     parallel::map_parallel,
+    patience::patient,
     random::Random,
     skip::skip,
     underlay::{Underlay, add_address},

@@ -72,8 +72,9 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 8] =
-        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Fuzz, Self::Faults, Self::Vm, Self::Bench];
+    /// Those that run where none is named. Not `Vm`: on a busy machine emulation runs into the time-outs of tests.
+    const ALL: [Self; 7] =
+        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Fuzz, Self::Faults, Self::Bench];
 
     fn name(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use overlay_tests::{Container, Host, Lab, Netns, Options, over_v4};
+use overlay_tests::{Container, Host, Lab, Netns, Options, over_v4, patient};
 use serde_json::Value;
 
 /// The network of most tests.
@@ -94,7 +94,7 @@ pub(crate) fn assert_connected(one: &Container, other: &Container) {
 
 /// Waits until `done`; panics after `limit`. Returns how long it took.
 pub(crate) fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) -> Duration {
-    let start = Instant::now();
+    let (start, limit) = (Instant::now(), patient(limit));
     while !done() {
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
         thread::sleep(Duration::from_millis(20));
