@@ -14,12 +14,20 @@ pub enum Counter {
     ArpAnswered = 3,
     /// Neighbour solicitations answered.
     NdAnswered = 4,
+    /// Frames of VTEPs left to our vxlan device; those that it gives back are counted as `FromUnderlay`, too.
+    ToAnchor = 5,
 }
 
 impl Counter {
     /// Every counter, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::ToUnderlay, Self::ToLocal, Self::FromUnderlay, Self::ArpAnswered, Self::NdAnswered];
+    pub const ALL: [Self; 6] = [
+        Self::ToUnderlay,
+        Self::ToLocal,
+        Self::FromUnderlay,
+        Self::ArpAnswered,
+        Self::NdAnswered,
+        Self::ToAnchor,
+    ];
 
     /// The name that listings and metrics carry.
     pub const fn name(self) -> &'static str {
@@ -29,6 +37,7 @@ impl Counter {
             Self::FromUnderlay => "from_underlay",
             Self::ArpAnswered => "arp_answered",
             Self::NdAnswered => "nd_answered",
+            Self::ToAnchor => "to_anchor",
         }
     }
 }

@@ -32,4 +32,4 @@ pub use crate::{
 };
 
 /// The version of the ABI between the kernel programs and the agent.
-pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 5 } else { 4 };
+pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 6 } else { 5 };

@@ -50,13 +50,20 @@ map_type! {
         udp_port: [u8; 2],
         /// Longest inner IP packet that the underlay carries, in bytes, host order.
         pub inner_mtu: u16,
-    } size 24, align 8
+        /// Interface index of our vxlan device, host order; 0 while there is none.
+        pub anchor: u32,
+        /// Bits of `NodeConfig::SHARED`.
+        pub flags: u32,
+    } size 32, align 8
 }
 
 impl NodeConfig {
-    /// The configuration of a node; `udp_port` in host order.
+    /// Flag: other vxlan devices listen on the UDP port, too.
+    pub const SHARED: u32 = 1;
+
+    /// The configuration of a node without our vxlan device; `udp_port` in host order.
     pub const fn new(vtep: Ip16, underlay: u32, udp_port: u16, inner_mtu: u16) -> Self {
-        Self { vtep, underlay, udp_port: udp_port.to_be_bytes(), inner_mtu }
+        Self { vtep, underlay, udp_port: udp_port.to_be_bytes(), inner_mtu, anchor: 0, flags: 0 }
     }
 
     /// UDP port of VXLAN as a header holds it.

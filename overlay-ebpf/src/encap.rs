@@ -3,7 +3,7 @@
 //! The kernel's neighbour table supplies the next hop's MAC address, so that none can outlive an agent. It does so
 //! for buffers that the kernel takes for IP. A frame that is not IP goes back to the device it came from: there the
 //! kernel reads its type anew (`eth_type_trans`), now that of the outer header, and `from_container`, which knows it
-//! by its mark, sends it on.
+//! by its mark, sends it on. So does a frame that is a tunnel's already.
 
 use overlay_common::{
     Counter, DropReason, Ip16, MacAddr, entropy,
@@ -16,7 +16,7 @@ use crate::{
     Drop, Verdict, helpers,
     inner::Flow,
     maps,
-    packet::{ETH, Family, Packet},
+    packet::{ETH, Family, Grown, Packet},
 };
 
 /// Longest inner frame whose outer lengths still fit 16 bits: 65535 less outer IPv4, UDP and VXLAN headers.
@@ -40,26 +40,36 @@ pub(crate) fn send(
         return Err(DropReason::NoRoute);
     }
     let outer = vtep.outer_v4(vni, len as u16, flow.tos, entropy::source_port(flow.hash));
-    let verdict = match flow.family {
-        Family::V4 | Family::V6 => {
-            let mut pkt = pkt.grow_ip()?;
-            *pkt.at_mut::<OuterV4>(0)? = outer;
-            *pkt.at_mut::<Eth>(OuterV4::LEN)? = eth;
-            pkt.set_mark(mark::to_vtep(place));
-            helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())?
-        }
-        Family::Other => {
-            let mut pkt = pkt.grow_other()?;
-            // No station's address: nobody's stack takes the frame in, should no program be there to meet it again.
-            let eth = Eth { dst: MacAddr::ZERO, ..outer.eth };
-            *pkt.at_mut::<OuterV4>(0)? = OuterV4 { eth, ..outer };
-            pkt.set_mark(mark::to_vtep(place));
-            let port = pkt.ifindex();
-            return helpers::redirect_ingress(pkt, port);
-        }
+    let grown = match flow.family {
+        Family::V4 | Family::V6 => pkt.grow_ip()?,
+        Family::Other => Grown::Tunnel(pkt),
     };
+    let mut pkt = match grown {
+        Grown::Whole(pkt) => pkt,
+        Grown::Tunnel(pkt) => return go_round(pkt, place, outer),
+    };
+    *pkt.at_mut::<OuterV4>(0)? = outer;
+    *pkt.at_mut::<Eth>(OuterV4::LEN)? = eth;
+    pkt.set_mark(mark::to_vtep(place));
+    let verdict = helpers::redirect_neigh(pkt, vtep.ifindex, vtep.next_hop_v4())?;
     maps::count(Counter::ToUnderlay);
     Ok(verdict)
+}
+
+/// Puts a frame with its outer header back into the device it came from, for `resend`.
+#[inline(always)]
+fn go_round(pkt: Packet<'_>, place: u32, outer: OuterV4) -> Result<Verdict, DropReason> {
+    // Nothing in the kernel cuts it up below a header that it does not know of.
+    if pkt.gso_size() != 0 {
+        return Err(DropReason::KernelRefused);
+    }
+    let mut pkt = pkt.grow_other()?;
+    // No station's address: nobody's stack takes the frame in, should no program be there to meet it again.
+    let eth = Eth { dst: MacAddr::ZERO, ..outer.eth };
+    *pkt.at_mut::<OuterV4>(0)? = OuterV4 { eth, ..outer };
+    pkt.set_mark(mark::to_vtep(place));
+    let port = pkt.ifindex();
+    helpers::redirect_ingress(pkt, port)
 }
 
 /// Sends a frame that came back with its outer header to the VTEP at a place of `VTEPS`.

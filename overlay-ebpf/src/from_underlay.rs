@@ -1,12 +1,16 @@
 //! A frame from the underlay: is it VXLAN for us, from a member, and for whom.
 
 use aya_ebpf::programs::TcContext;
-use network_types::{ip::Ipv4Hdr, udp::UdpHdr, vxlan::VxlanHdr};
+use network_types::{
+    ip::{Ipv4Hdr, Ipv6Hdr},
+    udp::UdpHdr,
+    vxlan::VxlanHdr,
+};
 use overlay_common::{
-    Counter, DropReason, Ip16, MacAddr,
+    Counter, DropReason, Ip16, MacAddr, Vni,
     header::{Eth, ethertype, protocol},
-    map::{Fdb, Member},
-    vxlan,
+    map::{Fdb, Member, NodeConfig},
+    mark, vxlan,
 };
 
 use crate::{
@@ -37,11 +41,21 @@ pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
     let Some((pkt, header)) = ours(pkt).map_err(Drop::outside)? else { return Ok(Verdict::Pass) };
     let (pkt, outer) = outer(pkt, header).map_err(Drop::outside)?;
     let vni = outer.vni;
+    if is_anothers(vni) {
+        return Ok(Verdict::Pass);
+    }
     let member = maps::member(vni, outer.src).map_err(|reason| {
         // A VNI of nobody is no network to count under.
         Drop { vni: if matches!(reason, DropReason::VtepNotInVni) { vni } else { 0 }, reason }
     })?;
     frame(pkt, &outer, member).map_err(|reason| Drop { vni, reason })
+}
+
+/// Whether a VNI may be that of another vxlan device on our UDP port.
+#[inline(always)]
+fn is_anothers(vni: u32) -> bool {
+    let shared = maps::config().is_ok_and(|config| config.flags & NodeConfig::SHARED != 0);
+    shared && vni != Vni::ANCHOR && !maps::is_net(vni)
 }
 
 /// The outer IPv4 header, if the frame is UDP to our VTEP address and port; `None`: it is the host's.
@@ -136,6 +150,9 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     }
     let fdb = maps::fdb(network, eth.dst)?;
     match fdb.delivery() {
+        Fdb::PEER | Fdb::EGRESS if !about_neighbours && needs_stack(&pkt, outer.inner, family, fdb) => {
+            to_anchor(pkt, outer)
+        }
         Fdb::PEER | Fdb::EGRESS => {
             let mut pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
             if about_neighbours {
@@ -147,6 +164,39 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
         }
         _ => Err(DropReason::SplitHorizon),
     }
+}
+
+/// Whether a frame must not go to its endpoint with what `decap::strip` leaves in the socket buffer of the tunnel.
+///
+/// All IP frames of an endpoint that sends them on, so that none overtakes another. Of the others super-frames that are
+/// not TCP: for those of UDP the kernel checks `gso_type` (`udp_unexpected_gso`), and drops what has a tunnel in it.
+#[inline(always)]
+fn needs_stack(pkt: &Packet<'_>, inner: usize, family: Family, fdb: Fdb) -> bool {
+    let transport = match family {
+        _ if fdb.flags() & Fdb::FORWARDS == 0 && pkt.gso_size() == 0 => return false,
+        Family::V4 => pkt.copy::<Ipv4Hdr>(inner + ETH).map(|ip| ip.proto),
+        Family::V6 => pkt.copy::<Ipv6Hdr>(inner + ETH).map(|ip| ip.next_hdr),
+        Family::Other => return false,
+    };
+    fdb.flags() & Fdb::FORWARDS != 0 || transport != Some(protocol::TCP)
+}
+
+/// Leaves a frame to our vxlan device, by way of the host's stack: never under its own VNI, which might be another
+/// device's.
+#[inline(always)]
+fn to_anchor(pkt: Packet<'_>, outer: &Outer) -> Result<Verdict, DropReason> {
+    if maps::config()?.anchor == 0 {
+        return Err(DropReason::NoAnchor);
+    }
+    let [_, a, b, c] = Vni::ANCHOR.to_be_bytes();
+    // No checksum (RFC 768), rather than one that the other VNI makes wrong.
+    let pkt = pkt.store(outer.inner - VxlanHdr::LEN - 2, [0; 2])?;
+    let pkt = pkt.store(outer.inner - 4, [a, b])?;
+    let mut pkt = pkt.store(outer.inner - 2, [c, 0])?;
+    pkt.set_mark(mark::ANCHOR);
+    pkt.set_priority(outer.vni);
+    maps::count(Counter::ToAnchor);
+    Ok(Verdict::Pass)
 }
 
 /// Cuts off what lies behind the UDP datagram (padding of short frames).

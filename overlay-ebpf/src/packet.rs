@@ -37,6 +37,18 @@ const RECOMPUTE: u64 = 1;
 /// `BPF_CSUM_LEVEL_DEC`.
 const CSUM_LEVEL_DEC: u64 = 2;
 
+/// `-EALREADY`.
+const EALREADY: i64 = -114;
+
+/// What came of opening room for an outer header.
+pub enum Grown<'a> {
+    /// The room is there.
+    Whole(Packet<'a>),
+    /// The frame is as it was: it is one of a tunnel in the container, and a socket buffer knows of one tunnel only
+    /// (`skb->encapsulation`).
+    Tunnel(Packet<'a>),
+}
+
 /// The family of an inner frame, which decides how its memory may be moved.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -144,10 +156,15 @@ impl<'a> Packet<'a> {
     /// Opens room for an outer header in front of an inner frame, whose Ethernet header the caller has saved:
     /// afterwards the first 64 bytes (outer and inner Ethernet header) are to be written.
     #[inline(always)]
-    pub fn grow_ip(self) -> Result<Self, DropReason> {
+    pub fn grow_ip(self) -> Result<Grown<'a>, DropReason> {
         let outer = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
         let flags = u64::from(outer) | INNER_ETHERNET | KEEP;
-        self.adjust_room(OVERHEAD_V4 as i32, flags)
+        // SAFETY: the context is the one the program was called with.
+        match unsafe { bpf_skb_adjust_room(self.skb(), OVERHEAD_V4 as i32, BPF_ADJ_ROOM_MAC, flags) } {
+            0 => Ok(Grown::Whole(self)),
+            EALREADY => Ok(Grown::Tunnel(self)),
+            _ => Err(DropReason::KernelRefused),
+        }
     }
 
     /// Opens room in front of an inner frame that is not IP: afterwards the first 50 bytes are to be written.
@@ -168,21 +185,16 @@ impl<'a> Packet<'a> {
             Family::V6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
             Family::Other => 0,
         };
-        let pkt = self.adjust_room(-(by as i32), u64::from(family) | KEEP)?;
+        let flags = u64::from(family) | KEEP;
+        // SAFETY: the context is the one the program was called with.
+        if unsafe { bpf_skb_adjust_room(self.skb(), -(by as i32), BPF_ADJ_ROOM_MAC, flags) } != 0 {
+            return Err(DropReason::KernelRefused);
+        }
         // What hardware verified was the outer checksum; it must not vouch for the inner one. The result says
         // only that nothing had been verified.
         // SAFETY: the context is the one the program was called with.
-        unsafe { bpf_csum_level(pkt.skb(), CSUM_LEVEL_DEC) };
-        Ok(pkt)
-    }
-
-    #[inline(always)]
-    fn adjust_room(self, by: i32, flags: u64) -> Result<Self, DropReason> {
-        // SAFETY: the context is the one the program was called with.
-        match unsafe { bpf_skb_adjust_room(self.skb(), by, BPF_ADJ_ROOM_MAC, flags) } {
-            0 => Ok(self),
-            _ => Err(DropReason::KernelRefused),
-        }
+        unsafe { bpf_csum_level(self.skb(), CSUM_LEVEL_DEC) };
+        Ok(self)
     }
 
     /// Makes the frame `len` bytes long.
@@ -231,6 +243,20 @@ impl<'a> Packet<'a> {
     pub fn set_mark(&mut self, mark: u32) {
         // SAFETY: the context is writable here for as long as the program runs (`tc_cls_act_is_valid_access`).
         unsafe { (*self.skb()).mark = mark }
+    }
+
+    /// The frame's priority: a number that the host's stack hands on with it.
+    #[inline(always)]
+    pub fn priority(&self) -> u32 {
+        // SAFETY: as in `gso_size`.
+        unsafe { (*self.skb()).priority }
+    }
+
+    /// Sets the frame's priority.
+    #[inline(always)]
+    pub fn set_priority(&mut self, priority: u32) {
+        // SAFETY: as in `set_mark`.
+        unsafe { (*self.skb()).priority = priority }
     }
 
     /// Interface index of the device the program is attached to.

@@ -38,8 +38,19 @@ pub struct Link {
     pub peer: Option<Ifindex>,
     /// The bridge, or other device, that it is a port of (`IFLA_MASTER`).
     pub controller: Option<Ifindex>,
-    /// The UDP port that it holds, where it is a vxlan device.
-    pub vxlan_port: Option<u16>,
+    /// What it is as a vxlan device, where it is one.
+    pub vxlan: Option<Vxlan>,
+}
+
+/// A vxlan device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vxlan {
+    /// The VNI that it is for.
+    pub vni: u32,
+    /// The UDP port that it listens on.
+    pub port: u16,
+    /// Whether it takes every VNI (`external`), and so shares its port with no device of one VNI.
+    pub external: bool,
 }
 
 /// The device that the node sends VXLAN from.
@@ -87,15 +98,6 @@ impl Host {
             mtu: u16::try_from(link.mtu).unwrap_or(u16::MAX),
             vtep,
         })
-    }
-
-    /// Checks that no vxlan device of this namespace holds the UDP port.
-    pub async fn check_port_free(&self, port: u16) -> Result<(), UnderlayError> {
-        let links = self.links().await?;
-        match links.into_values().find(|link| link.vxlan_port == Some(port)) {
-            Some(link) => Err(UnderlayError::PortHeld { port, device: link.name }),
-            None => Ok(()),
-        }
     }
 
     /// Reads all devices of the namespace.
@@ -184,7 +186,7 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
         operational: false,
         peer: None,
         controller: None,
-        vxlan_port: None,
+        vxlan: None,
     };
     let mut lower = None;
     let mut veth = false;
@@ -205,18 +207,28 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
             link.controller = Some(Ifindex(index));
         } else if let LinkAttribute::LinkInfo(infos) = attribute {
             veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
-            link.vxlan_port = vxlan_port(&infos);
+            link.vxlan = vxlan(&infos);
         }
     }
     link.peer = lower.filter(|_| veth);
     link
 }
 
-fn vxlan_port(infos: &[LinkInfo]) -> Option<u16> {
+fn vxlan(infos: &[LinkInfo]) -> Option<Vxlan> {
     let values = infos.iter().find_map(|info| {
         if let LinkInfo::Data(InfoData::Vxlan(values)) = info { Some(values) } else { None }
     })?;
-    values.iter().find_map(|value| if let InfoVxlan::Port(port) = value { Some(*port) } else { None })
+    let mut vxlan = Vxlan { vni: 0, port: 0, external: false };
+    for value in values {
+        if let InfoVxlan::Id(vni) = value {
+            vxlan.vni = *vni;
+        } else if let InfoVxlan::Port(port) = value {
+            vxlan.port = *port;
+        } else if let InfoVxlan::CollectMetadata(external) = value {
+            vxlan.external = *external;
+        }
+    }
+    Some(vxlan)
 }
 
 /// The MAC address of a link-layer address, if it has six bytes.

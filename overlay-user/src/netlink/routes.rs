@@ -63,7 +63,8 @@ impl Host {
         let link = self.underlay_link(select).await?;
         self.managed = managed;
         let next_hops = self.next_hops(&link, remote).await?;
-        Ok(Underlay { ifindex: link.ifindex, mac: link.mac, vtep: link.vtep, mtu: link.mtu, next_hops })
+        let UnderlayLink { ifindex, mac, vtep, mtu, .. } = link;
+        Ok(Underlay { ifindex, mac, vtep, mtu, next_hops, anchor: None, shared: false })
     }
 
     /// Removes the neighbours that we installed.

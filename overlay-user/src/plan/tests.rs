@@ -32,7 +32,7 @@ fn next_hop() -> impl Strategy<Value = Option<NextHop>> {
 
 fn place(number: u8, encrypted: bool) -> Station {
     let at = match number {
-        0 => Fdb::Local { ifindex: Ifindex(10) },
+        0 => Fdb::Local { ifindex: Ifindex(10), forwards: false },
         remote => Fdb::Remote { vtep: vtep(remote), encrypted },
     };
     Station { at, answers: Answers { ipv4: encrypted, link_local: true } }

@@ -146,11 +146,11 @@ fn a_local_endpoint_is_there_while_it_is_bound() {
     let mut state = bound();
     let mac = MacAddr::new([2, 0x42, 10, 1, 0, 1]);
     let tables = state.tables().expect("tables");
-    assert_eq!(tables.fdb[&(blue(), mac)].at, Fdb::Local { ifindex: Ifindex(10) });
+    assert_eq!(tables.fdb[&(blue(), mac)].at, Fdb::Local { ifindex: Ifindex(10), forwards: true });
     assert_eq!(answers(&tables, mac), [ip("10.1.0.1"), ip("fe80::42:aff:fe01:1")]);
     assert_eq!(tables.neigh[&(blue(), ip("fd00:1::1"))], mac);
     let extra = MacAddr::new([2, 0, 0, 0, 0, 7]);
-    assert_eq!(tables.fdb[&(blue(), extra)].at, Fdb::Local { ifindex: Ifindex(10) });
+    assert_eq!(tables.fdb[&(blue(), extra)].at, Fdb::Local { ifindex: Ifindex(10), forwards: true });
     assert_eq!(answers(&tables, extra), [] as [IpAddr; 0], "no address is that of an allowed MAC address");
     let port = &tables.ports[&Ifindex(10)];
     assert_eq!(port.macs[0], mac);
@@ -342,7 +342,7 @@ proptest! {
         for ((vni, _), station) in &tables.fdb {
             prop_assert!(tables.nets.contains_key(vni));
             match &station.at {
-                Fdb::Local { ifindex } => prop_assert!(tables.ports.contains_key(ifindex)),
+                Fdb::Local { ifindex, .. } => prop_assert!(tables.ports.contains_key(ifindex)),
                 Fdb::Remote { vtep, .. } => prop_assert!(tables.members.contains(&(*vni, *vtep))),
             }
         }

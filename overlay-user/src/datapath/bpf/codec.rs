@@ -17,7 +17,11 @@ use crate::{
 };
 
 pub(super) fn node(entry: &NodeEntry) -> map::NodeConfig {
-    map::NodeConfig::new(entry.vtep.into(), entry.underlay.0, entry.udp_port, entry.inner_mtu)
+    let mut config =
+        map::NodeConfig::new(entry.vtep.into(), entry.underlay.0, entry.udp_port, entry.inner_mtu);
+    config.anchor = entry.anchor.map_or(0, |anchor| anchor.0);
+    config.flags = if entry.shared { map::NodeConfig::SHARED } else { 0 };
+    config
 }
 
 /// What `CONFIG` says; none where it has never been written.
@@ -27,6 +31,8 @@ pub(super) fn node_back(config: map::NodeConfig) -> Option<NodeEntry> {
         underlay: Ifindex(config.underlay),
         udp_port: config.udp_port(),
         inner_mtu: config.inner_mtu,
+        anchor: (config.anchor != 0).then_some(Ifindex(config.anchor)),
+        shared: config.flags & map::NodeConfig::SHARED != 0,
     })
 }
 
@@ -113,7 +119,9 @@ pub(super) fn fdb(
 
 fn fdb_at(at: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, DatapathError> {
     match *at {
-        Fdb::Local { ifindex } => Ok(map::Fdb::local(ifindex.0)),
+        Fdb::Local { ifindex, forwards } => {
+            Ok(map::Fdb::local(ifindex.0).with_flags(if forwards { map::Fdb::FORWARDS } else { 0 }))
+        }
         Fdb::Remote { vtep, encrypted } => {
             let place = place(vtep).ok_or_else(|| {
                 unsupported(&format!("an endpoint behind VTEP {vtep}, which is not installed"))
@@ -127,7 +135,9 @@ fn fdb_at(at: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, D
 pub(super) fn fdb_back(fdb: map::Fdb, vtep: impl Fn(u32) -> Option<IpAddr>) -> Option<Station> {
     let has = |flag| fdb.flags() & flag != 0;
     let at = match fdb.delivery() {
-        map::Fdb::PEER | map::Fdb::EGRESS => Fdb::Local { ifindex: Ifindex(fdb.to()) },
+        map::Fdb::PEER | map::Fdb::EGRESS => {
+            Fdb::Local { ifindex: Ifindex(fdb.to()), forwards: has(map::Fdb::FORWARDS) }
+        }
         _ => Fdb::Remote { vtep: vtep(fdb.to())?, encrypted: has(map::Fdb::ENCRYPTED) },
     };
     let answers = Answers { ipv4: has(map::Fdb::HAS_IPV4), link_local: has(map::Fdb::HAS_LINK_LOCAL) };
