@@ -7,6 +7,7 @@
 
 mod aligned;
 mod capture;
+mod carry;
 mod cluster;
 mod command;
 mod figure;
@@ -20,6 +21,7 @@ mod machine;
 mod netns;
 mod parallel;
 mod random;
+mod segments;
 mod skip;
 pub mod traffic;
 mod underlay;
@@ -28,6 +30,7 @@ mod who;
 pub use crate::{
     aligned::aligned,
     capture::Capture,
+    carry::Data,
     cluster::{Cluster, Endpoint, Network, Node},
     command::{output_within, run},
     figure::figure,
@@ -40,6 +43,7 @@ pub use crate::{
     netns::Netns,
     parallel::map_parallel,
     random::Random,
+    segments::Datagrams,
     skip::skip,
     underlay::Underlay,
     who::Who,
