@@ -39,18 +39,19 @@ impl Data {
 
     /// Sends the data over TCP into a shell command at the other end; the first word that it prints.
     pub fn carry(&self, from: &Netns, to: &Netns, ip: IpAddr, sink: &str) -> Result<String> {
+        let limit = if full() { "100" } else { "20" };
         let (version, host) = if ip.is_ipv4() { ("4", ip.to_string()) } else { ("6", format!("[{ip}]")) };
         let listen = format!("TCP{version}-LISTEN:{PORT},bind={host},reuseaddr");
         let mut receive = to
             .command("sh")
-            .args(["-c", &format!("timeout 100 socat -u -b 262144 '{listen}' STDOUT | {sink}")])
+            .args(["-c", &format!("timeout {limit} socat -u -b 262144 '{listen}' STDOUT | {sink}")])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start a receiver")?;
         let connect = format!("TCP{version}:{host}:{PORT},retry=50,interval=0.1,connect-timeout=5");
         let file = format!("OPEN:{},rdonly", self.file.display());
-        let send = ["100", "socat", "-u", "-b", "262144", &file, &connect];
+        let send = [limit, "socat", "-u", "-b", "262144", &file, &connect];
         if let Err(error) = run(from.command("timeout").args(send)) {
             // It waits for a connection that does not come.
             let _ = receive.kill();

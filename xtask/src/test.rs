@@ -41,6 +41,8 @@ enum Tier {
     Netns,
     /// A stock VXLAN device of the kernel as a node.
     Peer,
+    /// Every kind of traffic between every kind of ends: a table.
+    Matrix,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
     /// Whether the kernel programs cost more than tests/budget.toml says.
@@ -48,7 +50,8 @@ enum Tier {
 }
 
 impl Tier {
-    const ALL: [Self; 6] = [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Faults, Self::Bench];
+    const ALL: [Self; 7] =
+        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Matrix, Self::Faults, Self::Bench];
 
     fn name(self) -> &'static str {
         match self {
@@ -56,6 +59,7 @@ impl Tier {
             Self::Prog => "prog",
             Self::Netns => "netns",
             Self::Peer => "peer",
+            Self::Matrix => "matrix",
             Self::Faults => "faults",
             Self::Bench => "bench",
         }
@@ -64,7 +68,7 @@ impl Tier {
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
-            Self::Netns | Self::Peer | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
+            Self::Netns | Self::Peer | Self::Matrix | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
         }
     }
 
@@ -83,6 +87,9 @@ impl Tier {
             }
             Self::Prog => {
                 command.args(["--package", "overlay-tests", "--lib", "--test", "prog", "--test", "bench"]);
+            }
+            Self::Matrix => {
+                command.args(["--package", "overlay-tests", "--test", "matrix"]);
             }
             // One at a time: the tests share two cores and measure time-outs; and the last of the tier faults prints
             // the figures of all.
