@@ -55,6 +55,8 @@ fn tables() -> impl Strategy<Value = Tables> {
         underlay: Ifindex(1),
         udp_port: 4789 + port,
         inner_mtu: 1450,
+        anchor: None,
+        shared: false,
     });
     let nets = collection::btree_map(
         (1..4_u32).prop_map(vni),
@@ -119,7 +121,7 @@ fn closed(tables: &Tables) -> bool {
         && tables.ports.values().all(|port| net(&port.vni))
         && tables.hooks.iter().all(|hook| match hook.program {
             Program::FromContainer => tables.ports.contains_key(&hook.ifindex),
-            Program::Unguarded | Program::FromUnderlay | Program::ToUnderlay => true,
+            Program::Unguarded | Program::FromUnderlay | Program::FromAnchor | Program::ToUnderlay => true,
         })
 }
 

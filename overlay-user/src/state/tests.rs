@@ -86,6 +86,8 @@ fn underlay() -> Underlay {
         vtep: ip("10.88.0.1"),
         mtu: 1500,
         next_hops: [2, 3].map(|n| (IpAddr::from([10, 88, 0, n]), next_hop.clone())).into(),
+        anchor: Some(Ifindex(3)),
+        shared: true,
     }
 }
 
@@ -136,8 +138,10 @@ fn remote_endpoints_need_no_port() {
     assert_eq!(encrypted.at, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: true });
     let node = tables.node.expect("a node");
     assert_eq!((node.vtep, node.udp_port, node.inner_mtu), (ip("10.88.0.1"), 4789, 1450));
-    let at_underlay = |program| Hook { program, ifindex: Ifindex(2) };
-    assert_eq!(tables.hooks, [Program::FromUnderlay, Program::ToUnderlay].map(at_underlay).into());
+    assert_eq!((node.anchor, node.shared), (Some(Ifindex(3)), true));
+    let hooks = [(Program::FromUnderlay, 2), (Program::FromAnchor, 3), (Program::ToUnderlay, 2)];
+    let hooks = hooks.map(|(program, ifindex)| Hook { program, ifindex: Ifindex(ifindex) });
+    assert_eq!(tables.hooks, hooks.into());
     assert!(tables.ports.is_empty());
 }
 
