@@ -151,7 +151,7 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     let fdb = maps::fdb(network, eth.dst)?;
     match fdb.delivery() {
         Fdb::PEER | Fdb::EGRESS if !about_neighbours && needs_stack(&pkt, outer.inner, family, fdb) => {
-            to_anchor(pkt, outer)
+            to_anchor(pkt, outer, family)
         }
         Fdb::PEER | Fdb::EGRESS => {
             let mut pkt = decap::strip(trim(pkt, outer.end)?, outer.inner, outer.tos, eth, family)?;
@@ -184,10 +184,12 @@ fn needs_stack(pkt: &Packet<'_>, inner: usize, family: Family, fdb: Fdb) -> bool
 /// Leaves a frame to our vxlan device, by way of the host's stack: never under its own VNI, which might be another
 /// device's.
 #[inline(always)]
-fn to_anchor(pkt: Packet<'_>, outer: &Outer) -> Result<Verdict, DropReason> {
+fn to_anchor(pkt: Packet<'_>, outer: &Outer, family: Family) -> Result<Verdict, DropReason> {
     if maps::config()?.anchor == 0 {
         return Err(DropReason::NoAnchor);
     }
+    // The device marks inwards, and drops for the same reason, but does not count by it.
+    decap::check_mark(&pkt, outer.inner + ETH, outer.tos, family)?;
     let [_, a, b, c] = Vni::ANCHOR.to_be_bytes();
     // No checksum (RFC 768), rather than one that the other VNI makes wrong.
     let pkt = pkt.store(outer.inner - VxlanHdr::LEN - 2, [0; 2])?;

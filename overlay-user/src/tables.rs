@@ -158,10 +158,10 @@ pub enum Program {
     FromContainer,
     /// Behind `FromContainer`, for what that does not take while it is detached.
     Unguarded,
+    /// At our vxlan device, for what `FromUnderlay` left to it; and so attached before that.
+    FromAnchor,
     /// At the underlay device, for what comes in.
     FromUnderlay,
-    /// At our vxlan device, for what `FromUnderlay` left to it.
-    FromAnchor,
     /// At the underlay device, for what leaves.
     ToUnderlay,
 }

@@ -31,6 +31,8 @@ pub(super) struct Agent {
     pub(super) troubles: Vec<Problem>,
     select: UnderlaySelect,
     pub(super) vxlan: VxlanSection,
+    /// Whether other vxlan devices are on our UDP port.
+    pub(super) shared: bool,
 }
 
 impl Agent {
@@ -44,7 +46,7 @@ impl Agent {
         };
         let underlay = host.underlay_link(&select).await?;
         let links = host.links().await.context("cannot list the network devices")?;
-        anchor::check_port(&links, config.vxlan.port)?;
+        let shared = config.vxlan.shared || anchor::check_port(&links, config.vxlan.port)?;
         let bindings = Bindings::open(&paths.state_dir);
         let reconciler = Reconciler::new(Bpf::open(&paths.pin_dir, options)?)?;
         Ok(Self {
@@ -58,6 +60,7 @@ impl Agent {
             troubles: Vec::new(),
             select,
             vxlan: config.vxlan.clone(),
+            shared,
         })
     }
 
@@ -118,7 +121,7 @@ impl Agent {
         let remote: BTreeSet<_> = nodes.filter(|node| node.name != own).map(|node| node.vtep).collect();
         match self.host.underlay(&self.select, &remote).await {
             Ok(mut underlay) => {
-                (underlay.anchor, underlay.shared) = self.hold_anchor().await;
+                (underlay.anchor, underlay.shared) = (self.hold_anchor().await, self.shared);
                 let name = self.host.link(underlay.ifindex).await.ok().flatten().map(|link| link.name);
                 self.underlay_name = name.or(self.underlay_name.take());
                 self.note_neighbours();

@@ -139,7 +139,7 @@ fn remote_endpoints_need_no_port() {
     let node = tables.node.expect("a node");
     assert_eq!((node.vtep, node.udp_port, node.inner_mtu), (ip("10.88.0.1"), 4789, 1450));
     assert_eq!((node.anchor, node.shared), (Some(Ifindex(3)), true));
-    let hooks = [(Program::FromUnderlay, 2), (Program::FromAnchor, 3), (Program::ToUnderlay, 2)];
+    let hooks = [(Program::FromAnchor, 3), (Program::FromUnderlay, 2), (Program::ToUnderlay, 2)];
     let hooks = hooks.map(|(program, ifindex)| Hook { program, ifindex: Ifindex(ifindex) });
     assert_eq!(tables.hooks, hooks.into());
     assert!(tables.ports.is_empty());

@@ -48,7 +48,7 @@ fn link_ids(host: &Host) -> BTreeSet<u64> {
 fn no_packet_is_lost_while_agents_end_crash_and_start() {
     let mut lab = pair("restart");
     let before = link_ids(&lab.hosts[0]);
-    assert_eq!(before.len(), 4);
+    assert_eq!(before.len(), 5);
     for crash in [false, true] {
         let what = if crash { "kill -9" } else { "SIGTERM" };
         let ping = pinging(container(&lab, "a"));

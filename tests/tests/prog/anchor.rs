@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use etherparse::{IpNumber, TcpHeader};
+use etherparse::{IpEcn, IpNumber, TcpHeader};
 use overlay_common::{Counter, DropReason, Vni, map::{Fdb, NodeConfig}, mark};
 
 use crate::{
-    frames::{EXPERIMENTAL, OUTER_UDP, OUTER_VXLAN, each_kind, eth, not_ip, udp_v4, udp_v6, v4, vxlan},
+    frames::{EXPERIMENTAL, OUTER_UDP, OUTER_VXLAN, each_kind, eth, not_ip, udp_v4, udp_v6, v4, vxlan, vxlan_with},
     harness::{Event, Hook, Kernel, Meta, Outcome, Verdict},
     scene::{FOREIGN_VNI, LOCAL, NOBODY, REMOTE, VNI, VTEP, has},
 };
@@ -66,6 +66,17 @@ fn ip_for_an_endpoint_that_forwards_is_left_to_the_device() {
     }
     let other = not_ip(&REMOTE, &LOCAL);
     assert_eq!(kernel.delivers(&vxlan(VTEP, VNI, &other)), other);
+}
+
+#[test]
+fn congestion_on_a_flow_that_cannot_carry_the_mark_is_counted_here_too() {
+    let mut kernel = with_anchor();
+    kernel.set_fdb(VNI, LOCAL.mac, has(Fdb::FORWARDS, Fdb::local(77)));
+    for inner in [udp_v4(&REMOTE, &LOCAL), udp_v6(&REMOTE, &LOCAL)] {
+        // Congestion experienced, on what is not ECN-capable (RFC 6040 section 4.2).
+        let frame = vxlan_with(VTEP, VNI, &inner, |ip| ip.ecn = IpEcn::try_new(3).expect("2 bits"));
+        kernel.rejects(&frame, VNI, DropReason::CeNotEct);
+    }
 }
 
 #[test]

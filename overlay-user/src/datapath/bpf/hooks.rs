@@ -51,8 +51,8 @@ impl By {
 pub(super) const PROGRAMS: [Program; 5] = [
     Program::FromContainer,
     Program::Unguarded,
-    Program::FromUnderlay,
     Program::FromAnchor,
+    Program::FromUnderlay,
     Program::ToUnderlay,
 ];
 
