@@ -239,7 +239,8 @@ fn read_vxlan(root: &Table<'_>) -> Result<VxlanSection, DocumentError> {
     vxlan.only(&["port", "shared"])?;
     let port = vxlan.get("port");
     Ok(VxlanSection {
-        port: port.map_or(Ok(IANA_PORT), |value| value.integer(1, u16::MAX.into()).map(|port| port as u16))?,
+        port: port
+            .map_or(Ok(IANA_PORT), |value| value.integer(1, u16::MAX.into()).map(|port| port as u16))?,
         shared: vxlan.get("shared").map_or(Ok(false), |value| value.boolean())?,
     })
 }

@@ -68,7 +68,9 @@ impl Tier {
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
-            Self::Netns | Self::Peer | Self::Matrix | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
+            Self::Netns | Self::Peer | Self::Matrix | Self::Faults => {
+                &[Group::Build, Group::Lab, Group::Test]
+            }
         }
     }
 

@@ -20,7 +20,8 @@ impl Agent {
                 Some(ifindex)
             }
             Err(error) => {
-                let fix = "free the port, or see the agent's log; until then some frames are dropped (no_anchor)";
+                let fix =
+                    "free the port, or see the agent's log; until then some frames are dropped (no_anchor)";
                 self.trouble("anchor", error.to_string(), fix);
                 None
             }

@@ -143,10 +143,13 @@ mod tests {
 
     #[test]
     fn devices_of_one_vni_share_the_port_and_others_do_not() {
-        let shared = |vxlans: &[(&str, u16, bool)]| check_port(&links(vxlans), 4789).map_err(|e| e.to_string());
+        let shared =
+            |vxlans: &[(&str, u16, bool)]| check_port(&links(vxlans), 4789).map_err(|e| e.to_string());
         assert_eq!(shared(&[(ANCHOR, 4789, false), ("flannel.1", 8472, true)]), Ok(false));
         assert_eq!(shared(&[(ANCHOR, 4789, false), ("vx0", 4789, false)]), Ok(true));
         let error = shared(&[("vx0", 4789, false), ("cilium_vxlan", 4789, true)]).expect_err("held");
-        assert!(error.starts_with("port 4789 is held by vxlan device \"cilium_vxlan\", which takes every VNI;"));
+        assert!(
+            error.starts_with("port 4789 is held by vxlan device \"cilium_vxlan\", which takes every VNI;")
+        );
     }
 }

@@ -43,7 +43,8 @@ impl Setting {
             }
         }
         for path in &paths::REFERENCE {
-            let (verdict, _) = measure::run(setting.reference.get(path.program)?, &path.frame(LOCAL), (0, 0))?;
+            let (verdict, _) =
+                measure::run(setting.reference.get(path.program)?, &path.frame(LOCAL), (0, 0))?;
             ensure!(verdict == path.verdict as i32, "{} answered {verdict}", path.title());
         }
         Ok(setting)

@@ -115,7 +115,15 @@ pub(crate) fn tables(text: &str) -> Result<Tables> {
         source_mac: MacAddr::new([2, 0, 0, 0, 0, 0x51]),
     };
     let next_hops: BTreeMap<_, _> = (0..NODES).map(|node| (vtep(node).into(), hop(node))).collect();
-    let underlay = Underlay { ifindex: DEVICE, mac: DEVICE_MAC, vtep: OUR_VTEP.into(), mtu: 1500, next_hops, anchor: None, shared: false };
+    let underlay = Underlay {
+        ifindex: DEVICE,
+        mac: DEVICE_MAC,
+        vtep: OUR_VTEP.into(),
+        mtu: 1500,
+        next_hops,
+        anchor: None,
+        shared: false,
+    };
     state.apply(Event::Underlay(underlay));
     for (id, ifindex) in ports {
         state.apply(Event::PortUp { id, ifindex });

@@ -47,10 +47,6 @@ fn main() -> ExitCode {
     }
     let cells = ROWS.len() * SETTINGS.len() * 2;
     let word = if failures.is_empty() { "ok" } else { "FAILED" };
-    println!(
-        "test result: {word}. {} passed; {} failed; 0 ignored",
-        cells - failures.len(),
-        failures.len()
-    );
+    println!("test result: {word}. {} passed; {} failed; 0 ignored", cells - failures.len(), failures.len());
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -80,9 +80,8 @@ fn forwarding(ends: &Ends<'_>, data: &Data) -> Result<String> {
     let behind = &ends.setting.behind;
     let ways = [(ends.far, behind, ends.behind_ip), (behind, ends.far, ends.far_ip)];
     let host = &ends.setting.lab.hosts[0];
-    let by_anchor = || -> Result<u64> {
-        Ok(host.status()?["forwarded"]["to_anchor"].as_u64().unwrap_or_default())
-    };
+    let by_anchor =
+        || -> Result<u64> { Ok(host.status()?["forwarded"]["to_anchor"].as_u64().unwrap_or_default()) };
     let before = by_anchor()?;
     let cell = streams(data, &ways)?;
     super_frames(&ways)?;

@@ -50,7 +50,7 @@ impl Setting {
         let mut lab = hosts(name, 2);
         lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
         lab.declare_container(0, BLUE, "f", &addresses(FORWARDER)).expect("f");
-        lab.cluster.endpoints[1].options = "allowed_ips = [\"10.7.0.0/24\", \"fd07::/64\"]\n".to_owned();
+        lab.cluster.endpoints[1].options.push_str("allowed_ips = [\"10.7.0.0/24\", \"fd07::/64\"]\n");
         lab.declare_container(1, BLUE, "b", &addresses(FAR)).expect("b");
         let peer = (description.far == Far::Kernel).then(|| declare_peer(&mut lab, name));
         start(&mut lab);
@@ -62,7 +62,9 @@ impl Setting {
         let behind = Netns::new(&format!("ovt-{name}-x")).expect("a namespace");
         put_behind(&container(&lab, "f").netns, &behind);
         let this = Self { lab, peer, behind };
-        for [base, length, via] in [["10.7.0.0", "24", &v4(3).to_string()], ["fd07::", "64", &v6(3).to_string()]] {
+        for [base, length, via] in
+            [["10.7.0.0", "24", &v4(3).to_string()], ["fd07::", "64", &v6(3).to_string()]]
+        {
             this.far().ip(&format!("route add {base}/{length} via {via}")).expect("set");
         }
         this
@@ -112,9 +114,7 @@ fn declare_peer(lab: &mut Lab, name: &str) -> Netns {
 
 /// Puts a host behind a container, which forwards between it and the overlay.
 fn put_behind(forwarder: &Netns, behind: &Netns) {
-    forwarder
-        .ip(&format!("link add eth1 type veth peer name eth0 netns {}", behind.name()))
-        .expect("a veth");
+    forwarder.ip(&format!("link add eth1 type veth peer name eth0 netns {}", behind.name())).expect("a veth");
     for (netns, device, number) in [(forwarder, "eth1", 1), (behind, "eth0", 2)] {
         for (ip, length) in beyond(number).into_iter().zip(["24", "64 nodad"]) {
             let (length, nodad) = length.split_once(' ').unwrap_or((length, ""));

@@ -82,7 +82,9 @@ fn a_device_that_was_deleted_or_altered_is_put_back() {
     let lab = pair("anchorback");
     let host = &lab.hosts[1];
     let repaired = || host.status().expect("status")["audit"]["by_kind"]["anchor"].as_u64().unwrap_or(0);
-    for what in ["link delete overlay-anchor", "link set overlay-anchor down", "link set overlay-anchor arp on"] {
+    for what in
+        ["link delete overlay-anchor", "link set overlay-anchor down", "link set overlay-anchor arp on"]
+    {
         let before = repaired();
         host.netns.ip(what).expect("altered");
         wait_for(what, LIMIT, || repaired() > before && arrived(&lab, QUIC, v4(2).into()) == 100);
@@ -98,7 +100,8 @@ fn what_comes_to_the_device_by_another_way_is_dropped() {
     let a = container(&lab, "a");
     let mut capture = Capture::inbound(&a.netns, "eth0", "udp").expect("a capture");
     let before = Drops::read(host);
-    let socket = host.netns.enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).expect("inside").expect("bound");
+    let socket =
+        host.netns.enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))).expect("inside").expect("bound");
     socket.send_to(&forged, (host.vtep, VXLAN)).expect("sent");
     let_capture_see();
     before.since(host).assert(&[("forged_anchor", None, 1)], "from the host itself");
@@ -119,7 +122,8 @@ fn other_vxlan_devices_on_the_port_go_on() {
     lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
     lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
     let add = |host: &Host, own: u8, other: u8| {
-        let words = format!("link add other type vxlan id {FOREIGN_VNI} remote 10.88.0.{other} dstport {VXLAN}");
+        let words =
+            format!("link add other type vxlan id {FOREIGN_VNI} remote 10.88.0.{other} dstport {VXLAN}");
         host.netns.ip(&words).expect("made");
         host.netns.ip(&format!("address add 192.168.77.{own}/24 dev other")).expect("set");
         host.netns.ip("link set other mtu 1450 up").expect("set");
@@ -131,7 +135,10 @@ fn other_vxlan_devices_on_the_port_go_on() {
     let far = Ipv4Addr::new(192, 168, 77, 2).into();
     wait_for("the other device", LIMIT, || lab.hosts[0].netns.ping(far));
     let before = [0, 1].map(|host| Drops::read(&lab.hosts[host]));
-    lab.hosts[0].netns.run(&["ping", "-n", "-q", "-c", "100", "-i", "0.002", "192.168.77.2"]).expect("all answered");
+    lab.hosts[0]
+        .netns
+        .run(&["ping", "-n", "-q", "-c", "100", "-i", "0.002", "192.168.77.2"])
+        .expect("all answered");
     assert_connected(container(&lab, "a"), container(&lab, "b"));
     assert_eq!(arrived(&lab, QUIC, v4(2).into()), 100);
     for (host, before) in lab.hosts.iter().zip(before) {
@@ -191,7 +198,7 @@ fn a_container_that_forwards_sends_on_sound_packets() {
     let mut lab = hosts("onward", 2);
     lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
     lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
-    lab.cluster.endpoints[1].options = "allowed_ips = [\"10.7.0.0/24\"]\n".to_owned();
+    lab.cluster.endpoints[1].options.push_str("allowed_ips = [\"10.7.0.0/24\"]\n");
     start(&mut lab);
     let behind = Netns::new("ovt-onward-x").expect("a namespace");
     put_behind(&lab, &behind);

@@ -70,7 +70,12 @@ fn no_kernel_device_forwards_and_the_programs_run_for_every_ping() {
     a.netns.run(&["ping", "-n", "-q", "-c", "50", "-i", "0.01", &target]).expect("all answered");
     for (host, before) in lab.hosts.iter().zip(before) {
         let names: Vec<&str> = before.keys().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["from_anchor", "from_container", "from_underlay", "to_underlay", "unguarded"], "{}", host.name);
+        assert_eq!(
+            names,
+            ["from_anchor", "from_container", "from_underlay", "to_underlay", "unguarded"],
+            "{}",
+            host.name
+        );
         for (program, runs) in RunCounts::read(host) {
             let grown = runs - before[&program];
             // Behind `from_container`, which takes every frame; and at the anchor.

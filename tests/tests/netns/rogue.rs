@@ -118,7 +118,8 @@ fn udp_arrives(rogue: &Rogue, port: u16, from_port: u16) -> bool {
     let listener =
         rogue.lab.hosts[0].netns.enter(|| UdpSocket::bind((TARGET, port))).expect("inside").expect("bound");
     listener.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
-    let sender = rogue.netns.enter(|| UdpSocket::bind((STRANGER, from_port))).expect("inside").expect("bound");
+    let sender =
+        rogue.netns.enter(|| UdpSocket::bind((STRANGER, from_port))).expect("inside").expect("bound");
     sender.send_to(b"hello", (TARGET, port)).expect("sent");
     listener.recv(&mut [0; 16]).is_ok()
 }

@@ -3,10 +3,16 @@
 use std::collections::BTreeMap;
 
 use etherparse::{IpEcn, IpNumber, TcpHeader};
-use overlay_common::{Counter, DropReason, Vni, map::{Fdb, NodeConfig}, mark};
+use overlay_common::{
+    Counter, DropReason, Vni,
+    map::{Fdb, NodeConfig},
+    mark,
+};
 
 use crate::{
-    frames::{EXPERIMENTAL, OUTER_UDP, OUTER_VXLAN, each_kind, eth, not_ip, udp_v4, udp_v6, v4, vxlan, vxlan_with},
+    frames::{
+        EXPERIMENTAL, OUTER_UDP, OUTER_VXLAN, each_kind, eth, not_ip, udp_v4, udp_v6, v4, vxlan, vxlan_with,
+    },
     harness::{Event, Hook, Kernel, Meta, Outcome, Verdict},
     scene::{FOREIGN_VNI, LOCAL, NOBODY, REMOTE, VNI, VTEP, has},
 };
@@ -104,7 +110,7 @@ fn what_the_device_unpacks_is_delivered_by_its_mark() {
     let dropped = |meta: Meta, frame: &[u8]| {
         let outcome = kernel.run_with(Hook::FromAnchor, frame, meta);
         assert_eq!(outcome.verdict, Verdict::Drop);
-        outcome.moved.into_iter().map(|(event, _)| event).collect::<Vec<_>>()
+        outcome.moved.into_keys().collect::<Vec<_>>()
     };
     for mark in [0, 1, mark::to_vtep(0), mark::ANCHOR + 1] {
         let forged = Event::Drop(0, DropReason::ForgedAnchor.name());
