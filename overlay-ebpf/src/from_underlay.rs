@@ -168,8 +168,9 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
 
 /// Whether a frame must not go to its endpoint with what `decap::strip` leaves in the socket buffer of the tunnel.
 ///
-/// All IP frames of an endpoint that sends them on, so that none overtakes another. Of the others super-frames that are
-/// not TCP: for those of UDP the kernel checks `gso_type` (`udp_unexpected_gso`), and drops what has a tunnel in it.
+/// All IP frames of an endpoint that sends them on, so that none overtakes another (but ICMPv6 and what may hide it, which
+/// `neigh_remote` must see without its header). Of the others super-frames that are not TCP: for those of UDP the kernel
+/// checks `gso_type` (`udp_unexpected_gso`), and drops what has a tunnel in it.
 #[inline(always)]
 fn needs_stack(pkt: &Packet<'_>, inner: usize, family: Family, fdb: Fdb) -> bool {
     let transport = match family {

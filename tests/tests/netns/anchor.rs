@@ -89,6 +89,10 @@ fn a_device_that_was_deleted_or_altered_is_put_back() {
         host.netns.ip(what).expect("altered");
         wait_for(what, LIMIT, || repaired() > before && arrived(&lab, QUIC, v4(2).into()) == 100);
     }
+    host.netns.ip("address add 10.9.9.9/24 dev overlay-anchor").expect("altered");
+    wait_for("the address", LIMIT, || {
+        !host.netns.ip("address show dev overlay-anchor").expect("shown").contains("10.9.9.9")
+    });
 }
 
 #[test]
