@@ -16,17 +16,20 @@ pub enum Counter {
     NdAnswered = 4,
     /// Senders of packets that are too big told so, beside the drop.
     TooBigAnswered = 5,
+    /// Frames of VTEPs left to our vxlan device; those that it gives back are counted as `FromUnderlay`, too.
+    ToAnchor = 6,
 }
 
 impl Counter {
     /// Every counter, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ToUnderlay,
         Self::ToLocal,
         Self::FromUnderlay,
         Self::ArpAnswered,
         Self::NdAnswered,
         Self::TooBigAnswered,
+        Self::ToAnchor,
     ];
 
     /// The name that listings and metrics carry.
@@ -38,6 +41,7 @@ impl Counter {
             Self::ArpAnswered => "arp_answered",
             Self::NdAnswered => "nd_answered",
             Self::TooBigAnswered => "too_big_answered",
+            Self::ToAnchor => "to_anchor",
         }
     }
 }

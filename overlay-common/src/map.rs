@@ -51,11 +51,19 @@ map_type! {
         /// UDP port of VXLAN, big-endian.
         udp_port: [u8; 2],
         pad: [u8; 2],
-    } size 40, align 8
+        /// Interface index of our vxlan device, host order; 0 while there is none.
+        pub anchor: u32,
+        /// Bits of `NodeConfig::SHARED`.
+        pub flags: u32,
+    } size 48, align 8
 }
 
 impl NodeConfig {
-    /// The configuration of a node with one VTEP address or one of each family; `udp_port` in host order.
+    /// Flag: other vxlan devices listen on the UDP port, too.
+    pub const SHARED: u32 = 1;
+
+    /// The configuration of a node with one VTEP address or one of each family, without our vxlan device; `udp_port` in
+    /// host order.
     pub fn new(vteps: (Option<Ipv4Addr>, Option<Ipv6Addr>), underlay: u32, udp_port: u16) -> Self {
         Self {
             vtep_v4: vteps.0.map_or(Ip16::ZERO, |ip| Ip16::v4(ip.octets())),
@@ -63,6 +71,8 @@ impl NodeConfig {
             underlay,
             udp_port: udp_port.to_be_bytes(),
             pad: [0; 2],
+            anchor: 0,
+            flags: 0,
         }
     }
 

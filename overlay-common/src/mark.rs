@@ -1,4 +1,5 @@
-//! What `from_container` writes into `skb->mark` of a frame that it sends to the underlay.
+//! What `from_container` writes into `skb->mark` of a frame that it sends to the underlay, and `from_underlay` into that
+//! of a frame that it leaves to our vxlan device.
 //!
 //! The programs that the frame meets after it go by the mark, so nobody else may set it. A container cannot: the
 //! mark of a frame that crosses into the host's namespace is cleared (`skb_scrub_packet`). Who can set it has the
@@ -12,6 +13,11 @@ const PLACE: u32 = MAX_VTEPS - 1;
 /// Docker: small numbers; Cilium: 0x0d00 to 0x0f00).
 pub const UNDERLAY_MARK: u32 = 0x6f76_6000;
 
+/// The mark of a frame that `from_underlay` leaves to our vxlan device. The host's packet filter sees it on the way there:
+/// it has none of the bits by which Kubernetes has frames dropped or masqueraded (0x8000, 0x4000).
+pub const ANCHOR: u32 = 0x6f76_1000;
+
+const _: () = assert!(ANCHOR & !PLACE != UNDERLAY_MARK && ANCHOR & 0xc000 == 0);
 const _: () = assert!(MAX_VTEPS.is_power_of_two() && UNDERLAY_MARK & PLACE == 0);
 
 /// The mark of a frame to the VTEP at this place.

@@ -17,6 +17,9 @@ impl Vni {
     /// The largest VNI, 2^24 - 1.
     pub const MAX: u32 = 0x00ff_ffff;
 
+    /// The VNI under which `from_underlay` hands frames to our vxlan device; no network may have it.
+    pub const ANCHOR: u32 = 0x00ff_fffe;
+
     /// Checks that `vni` is in 1..=2^24-1.
     pub const fn new(vni: u32) -> Result<Self, InvalidVni> {
         if vni == 0 || vni > Self::MAX { Err(InvalidVni(vni)) } else { Ok(Self(vni)) }

@@ -30,6 +30,22 @@ pub(crate) fn strip<'a>(
     Ok((pkt, typed))
 }
 
+/// Refuses what `strip` would refuse to mark.
+#[inline(always)]
+pub(crate) fn check_mark(
+    pkt: &Packet<'_>,
+    offset: usize,
+    outer: u8,
+    family: Family,
+) -> Result<(), DropReason> {
+    let inner = match family {
+        Family::V4 => pkt.copy::<Ipv4Hdr>(offset).map(|ip| ip.tos),
+        Family::V6 => pkt.copy::<Ipv6Hdr>(offset).map(|ip| ip.vcf[1] >> 4),
+        Family::Other => return Ok(()),
+    };
+    ecn::decap(inner.ok_or(DropReason::Malformed)?, outer).ok_or(DropReason::CeNotEct).map(|_| ())
+}
+
 /// Fills a frame up with zeros to `len` bytes.
 #[inline(always)]
 fn pad(pkt: Packet<'_>, len: usize) -> Result<Packet<'_>, DropReason> {

@@ -3,7 +3,7 @@
 //! The kernel's neighbour table supplies the next hop's MAC address, so that none can outlive an agent. It does so
 //! for buffers that the kernel takes for IP. A frame that is not IP goes back to the device it came from: there the
 //! kernel reads its type anew (`eth_type_trans`), now that of the outer header, and `from_container`, which knows it
-//! by its mark, sends it on.
+//! by its mark, sends it on. So does a frame that is a tunnel's already.
 
 use network_types::udp::UdpHdr;
 use overlay_common::{
@@ -17,7 +17,7 @@ use crate::{
     Drop, Verdict, helpers,
     inner::Flow,
     maps,
-    packet::{ETH, Family, OuterHeader, Packet},
+    packet::{ETH, Family, Grown, OuterHeader, Packet},
     too_big,
 };
 
@@ -47,43 +47,55 @@ pub(crate) fn send(
     let verdict = if vtep.is_v6() {
         // Made where it is written: the stack has no room for it besides.
         let outer = || vtep.outer_v6(vni, len, flow.tos, port);
-        if flow.family == Family::Other {
-            return go_round(pkt, outer, place);
+        match push(pkt, flow.family, outer, eth, place)? {
+            Grown::Whole(pkt) => helpers::redirect_neigh_v6(pkt, vtep)?,
+            Grown::Tunnel(pkt) => return go_round(pkt, outer, place),
         }
-        helpers::redirect_neigh_v6(push(pkt, outer, eth, place)?, vtep)?
     } else {
         let outer = vtep.outer_v4(vni, len, flow.tos, port);
-        if flow.family == Family::Other {
-            return go_round(pkt, || outer, place);
+        match push(pkt, flow.family, || outer, eth, place)? {
+            Grown::Whole(pkt) => helpers::redirect_neigh_v4(pkt, vtep)?,
+            Grown::Tunnel(pkt) => return go_round(pkt, || outer, place),
         }
-        helpers::redirect_neigh_v4(push(pkt, || outer, eth, place)?, vtep)?
     };
     maps::count(Counter::ToUnderlay);
     Ok(verdict)
 }
 
-/// Puts the outer header in front of an IP frame.
+/// Puts the outer header in front of an IP frame, unless it must go round.
 #[inline(always)]
 fn push<O: OuterHeader>(
     pkt: Packet<'_>,
+    family: Family,
     outer: impl FnOnce() -> O,
     eth: Eth,
     place: u32,
-) -> Result<Packet<'_>, DropReason> {
-    let mut pkt = pkt.grow_ip::<O>()?;
+) -> Result<Grown<'_>, DropReason> {
+    if family == Family::Other {
+        return Ok(Grown::Tunnel(pkt));
+    }
+    let mut pkt = match pkt.grow_ip::<O>()? {
+        Grown::Whole(pkt) => pkt,
+        tunnel => return Ok(tunnel),
+    };
     *pkt.at_mut::<O>(0)? = outer();
     *pkt.at_mut::<Eth>(O::LEN)? = eth;
     pkt.set_mark(mark::to_vtep(place));
-    Ok(pkt)
+    Ok(Grown::Whole(pkt))
 }
 
-/// Puts the outer header in front of a frame that is not IP, and sends it to where it comes from.
+/// Puts the outer header in front of a frame that is not IP, or a tunnel's already, and sends it to where it comes from,
+/// for `resend`.
 #[inline(always)]
 fn go_round<O: OuterHeader>(
     pkt: Packet<'_>,
     outer: impl FnOnce() -> O,
     place: u32,
 ) -> Result<Verdict, DropReason> {
+    // Nothing in the kernel cuts it up below a header that it does not know of.
+    if pkt.gso_size() != 0 {
+        return Err(DropReason::KernelRefused);
+    }
     let mut pkt = pkt.grow_other::<O>()?;
     *pkt.at_mut::<O>(0)? = outer();
     // No station's address: nobody's stack takes the frame in, should no program be there to meet it again.

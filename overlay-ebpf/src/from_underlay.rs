@@ -1,10 +1,15 @@
 //! A frame from the underlay: is it from a member, and for whom.
 
 use aya_ebpf::programs::TcContext;
+use network_types::{
+    ip::{Ipv4Hdr, Ipv6Hdr},
+    vxlan::VxlanHdr,
+};
 use overlay_common::{
-    Counter, DropReason, MacAddr,
-    header::{Eth, ethertype},
-    map::{Fdb, Member},
+    Counter, DropReason, MacAddr, Vni,
+    header::{Eth, ethertype, protocol},
+    map::{Fdb, Member, NodeConfig},
+    mark,
 };
 
 use crate::{
@@ -14,7 +19,7 @@ use crate::{
     maps::Network,
     neigh_remote::{self, Sender},
     outer::{self, Outer},
-    packet::{Family, Packet},
+    packet::{ETH, Family, Packet},
 };
 
 #[inline(always)]
@@ -22,11 +27,21 @@ pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
     let pkt = Packet::new(ctx);
     let Some((pkt, outer)) = outer::read(pkt).map_err(Drop::outside)? else { return Ok(Verdict::Pass) };
     let vni = outer.vni;
+    if is_anothers(vni) {
+        return Ok(Verdict::Pass);
+    }
     let member = maps::member(vni, outer.src).map_err(|reason| {
         // A VNI of nobody is no network to count under.
         Drop { vni: if matches!(reason, DropReason::VtepNotInVni) { vni } else { 0 }, reason }
     })?;
     frame(pkt, &outer, member).map_err(|reason| Drop { vni, reason })
+}
+
+/// Whether a VNI may be that of another vxlan device on our UDP port.
+#[inline(always)]
+fn is_anothers(vni: u32) -> bool {
+    let shared = maps::config().is_ok_and(|config| config.flags & NodeConfig::SHARED != 0);
+    shared && vni != Vni::ANCHOR && !maps::is_net(vni)
 }
 
 /// Decapsulates a frame of a member and gives it to the endpoint it is for.
@@ -63,6 +78,9 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
     }
     let fdb = maps::fdb(network, eth.dst)?;
     match fdb.delivery() {
+        Fdb::PEER | Fdb::EGRESS if !about_neighbours && needs_stack(&pkt, outer, family, fdb) => {
+            to_anchor(pkt, outer, family)
+        }
         Fdb::PEER | Fdb::EGRESS => {
             let (mut pkt, typed) = decap::strip(trim(pkt, outer.end)?, outer, eth, family)?;
             if about_neighbours {
@@ -74,6 +92,45 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
         }
         _ => Err(DropReason::SplitHorizon),
     }
+}
+
+/// Whether a frame must not go to its endpoint with what `decap::strip` leaves in the socket buffer of the tunnel.
+///
+/// All IP frames of an endpoint that sends them on, so that none overtakes another (but ICMPv6 and what may hide it, which
+/// `neigh_remote` must see without its header). Of the others super-frames that are not TCP: for those of UDP the kernel
+/// checks `gso_type` (`udp_unexpected_gso`), and drops what has a tunnel in it. Over IPv6, where the device does not
+/// listen, only those: they would be lost uncounted.
+#[inline(always)]
+fn needs_stack(pkt: &Packet<'_>, outer: &Outer, family: Family, fdb: Fdb) -> bool {
+    let forwards = fdb.flags() & Fdb::FORWARDS != 0 && !outer.is_v6();
+    let transport = match family {
+        _ if !forwards && pkt.gso_size() == 0 => return false,
+        Family::V4 => pkt.copy::<Ipv4Hdr>(outer.inner + ETH).map(|ip| ip.proto),
+        Family::V6 => pkt.copy::<Ipv6Hdr>(outer.inner + ETH).map(|ip| ip.next_hdr),
+        Family::Other => return false,
+    };
+    forwards || transport != Some(protocol::TCP)
+}
+
+/// Leaves a frame to our vxlan device, by way of the host's stack: never under its own VNI, which might be another
+/// device's.
+#[inline(always)]
+fn to_anchor(pkt: Packet<'_>, outer: &Outer, family: Family) -> Result<Verdict, DropReason> {
+    // It listens over IPv4.
+    if maps::config()?.anchor == 0 || outer.is_v6() {
+        return Err(DropReason::NoAnchor);
+    }
+    // The device marks inwards, and drops for the same reason, but does not count by it.
+    decap::check_mark(&pkt, outer.inner + ETH, outer.tos, family)?;
+    let [_, a, b, c] = Vni::ANCHOR.to_be_bytes();
+    // No checksum (RFC 768), rather than one that the other VNI makes wrong.
+    let pkt = pkt.store(outer.inner - VxlanHdr::LEN - 2, [0; 2])?;
+    let pkt = pkt.store(outer.inner - 4, [a, b])?;
+    let mut pkt = pkt.store(outer.inner - 2, [c, 0])?;
+    pkt.set_mark(mark::ANCHOR);
+    pkt.set_priority(outer.vni);
+    maps::count(Counter::ToAnchor);
+    Ok(Verdict::Pass)
 }
 
 /// Cuts off what lies behind the UDP datagram (padding of short frames).

@@ -2,13 +2,15 @@
 //!
 //! A frame out: container veth, `from_container` (port, guards, ARP and ND, FDB), then either the peer's
 //! namespace, or encapsulation and the underlay device. A frame in: underlay device, `from_underlay` (outer
-//! headers, membership of the sender, FDB), decapsulation, the container's namespace. What leaves by the underlay
+//! headers, membership of the sender, FDB), decapsulation, the container's namespace; or, by way of the host's stack, our
+//! vxlan device and `from_anchor`. What leaves by the underlay
 //! meets `to_underlay`, which stops VXLAN that is not of their making. The programs parse, look up and act; they
 //! never learn.
 #![no_std]
 
 mod decap;
 mod encap;
+mod from_anchor;
 mod from_container;
 mod from_underlay;
 mod helpers;
@@ -73,6 +75,12 @@ pub fn unguarded(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub fn from_underlay(ctx: &TcContext) -> i32 {
     finish(ctx, from_underlay::run(ctx))
+}
+
+/// A frame that our vxlan device unpacked: TC ingress of that.
+#[inline(always)]
+pub fn from_anchor(ctx: &TcContext) -> i32 {
+    finish(ctx, from_anchor::run(ctx))
 }
 
 /// A frame that leaves by the underlay: TC egress of the underlay device.

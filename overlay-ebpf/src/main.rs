@@ -21,6 +21,12 @@ fn from_underlay(ctx: TcContext) -> i32 {
     overlay_ebpf::from_underlay(&ctx)
 }
 
+/// Hook: TC ingress of our vxlan device.
+#[classifier]
+fn from_anchor(ctx: TcContext) -> i32 {
+    overlay_ebpf::from_anchor(&ctx)
+}
+
 /// Hook: TC egress of the underlay device.
 #[classifier]
 fn to_underlay(ctx: TcContext) -> i32 {

@@ -148,6 +148,14 @@ pub(crate) fn member(vni: u32, vtep: Ip16) -> Result<&'static Member, DropReason
     Err(DropReason::VtepNotInVni)
 }
 
+/// The network of a VNI.
+#[inline(always)]
+pub(crate) fn network(vni: u32) -> Result<Network<'static>, DropReason> {
+    // SAFETY: as in `port`.
+    let net = unsafe { NETS.get(vni) }.ok_or(DropReason::UnknownVni)?;
+    Ok(Network { vni, slice: &net.slice })
+}
+
 /// Whether a VNI is a network of the cluster.
 #[inline(always)]
 pub(crate) fn is_net(vni: u32) -> bool {

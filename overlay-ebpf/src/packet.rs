@@ -43,6 +43,18 @@ const CSUM_LEVEL_DEC: u64 = 2;
 #[unsafe(no_mangle)]
 static DECAP_FLAGS: Global<u32> = Global::new(BPF_F_ADJ_ROOM_DECAP_L3_IPV4 | BPF_F_ADJ_ROOM_DECAP_L3_IPV6);
 
+/// `-EALREADY`.
+const EALREADY: i64 = -114;
+
+/// What came of opening room for an outer header.
+pub enum Grown<'a> {
+    /// The room is there.
+    Whole(Packet<'a>),
+    /// The frame is as it was: it is one of a tunnel in the container, and a socket buffer knows of one tunnel only
+    /// (`skb->encapsulation`).
+    Tunnel(Packet<'a>),
+}
+
 /// The family of an inner frame, which decides how its memory may be moved.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -173,10 +185,15 @@ impl<'a> Packet<'a> {
     /// Opens room for an outer header in front of an inner frame, whose Ethernet header the caller has saved:
     /// afterwards the outer header and the inner Ethernet header are to be written.
     #[inline(always)]
-    pub fn grow_ip<O: OuterHeader>(self) -> Result<Self, DropReason> {
+    pub fn grow_ip<O: OuterHeader>(self) -> Result<Grown<'a>, DropReason> {
         let outer = O::ENCAP_L3 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
         let flags = u64::from(outer) | INNER_ETHERNET | KEEP;
-        self.adjust_room(O::LEN as i32, BPF_ADJ_ROOM_MAC, flags)
+        // SAFETY: the context is the one the program was called with.
+        match unsafe { bpf_skb_adjust_room(self.skb(), O::LEN as i32, BPF_ADJ_ROOM_MAC, flags) } {
+            0 => Ok(Grown::Whole(self)),
+            EALREADY => Ok(Grown::Tunnel(self)),
+            _ => Err(DropReason::KernelRefused),
+        }
     }
 
     /// Opens `by` bytes of room after the Ethernet header of an IP packet, for headers of its own family. What was known
@@ -291,6 +308,20 @@ impl<'a> Packet<'a> {
     pub fn set_mark(&mut self, mark: u32) {
         // SAFETY: the context is writable here for as long as the program runs (`tc_cls_act_is_valid_access`).
         unsafe { (*self.skb()).mark = mark }
+    }
+
+    /// The frame's priority: a number that the host's stack hands on with it.
+    #[inline(always)]
+    pub fn priority(&self) -> u32 {
+        // SAFETY: as in `gso_size`.
+        unsafe { (*self.skb()).priority }
+    }
+
+    /// Sets the frame's priority.
+    #[inline(always)]
+    pub fn set_priority(&mut self, priority: u32) {
+        // SAFETY: as in `set_mark`.
+        unsafe { (*self.skb()).priority = priority }
     }
 
     /// Interface index of the device the program is attached to.

@@ -3,6 +3,7 @@
 //! One task owns nothing alone: the loop and the API's handlers lock the same `Agent`, do what they have to and
 //! let go. All that decides is in `state` and `plan`; what is here moves values between them and the edges.
 
+mod anchor;
 mod audit;
 mod bindings;
 mod control;

@@ -71,6 +71,8 @@ pub enum Hooks {
 pub struct VxlanSection {
     /// The UDP port.
     pub port: u16,
+    /// Whether other vxlan devices listen on the port that this node cannot see, as Docker's in other namespaces.
+    pub shared: bool,
 }
 
 /// Where the cluster comes from.
@@ -151,7 +153,7 @@ impl Config {
         root.only(&["node", "vxlan", "cluster", "api", "log", "trace"])?;
         Ok(Self {
             node: read_node(&root, host_name)?,
-            vxlan: VxlanSection { port: read_port(&root)? },
+            vxlan: read_vxlan(&root)?,
             cluster: read_cluster(&root)?,
             api: api::read(&root)?,
             log: log::read(&root)?,
@@ -218,11 +220,18 @@ fn read_device(value: &Value<'_>) -> Result<String, DocumentError> {
     Ok(name.to_owned())
 }
 
-fn read_port(root: &Table<'_>) -> Result<u16, DocumentError> {
+fn read_vxlan(root: &Table<'_>) -> Result<VxlanSection, DocumentError> {
     const IANA_PORT: u16 = 4789;
-    let Some(vxlan) = root.table("vxlan")? else { return Ok(IANA_PORT) };
-    vxlan.only(&["port"])?;
-    vxlan.get("port").map_or(Ok(IANA_PORT), |value| value.integer(1, u16::MAX.into()).map(|port| port as u16))
+    let Some(vxlan) = root.table("vxlan")? else {
+        return Ok(VxlanSection { port: IANA_PORT, shared: false });
+    };
+    vxlan.only(&["port", "shared"])?;
+    let port = vxlan.get("port");
+    Ok(VxlanSection {
+        port: port
+            .map_or(Ok(IANA_PORT), |value| value.integer(1, u16::MAX.into()).map(|port| port as u16))?,
+        shared: vxlan.get("shared").map_or(Ok(false), |value| value.boolean())?,
+    })
 }
 
 fn read_cluster(root: &Table<'_>) -> Result<ClusterSection, DocumentError> {

@@ -63,6 +63,10 @@ pub struct Underlay {
     pub mtu: u16,
     /// The way to each remote VTEP that has a route.
     pub next_hops: BTreeMap<IpAddr, NextHop>,
+    /// Our vxlan device, while there is one.
+    pub anchor: Option<Ifindex>,
+    /// Whether other vxlan devices listen on our UDP port.
+    pub shared: bool,
 }
 
 /// The next hop on the way to a VTEP.

@@ -3,6 +3,8 @@
 //! Nothing here decides anything about the overlay; it reads what is, makes and removes veth pairs, and says
 //! when something changed.
 
+pub mod anchor;
+mod ethtool;
 pub mod headroom;
 pub mod links;
 pub mod routes;
@@ -91,9 +93,9 @@ pub enum UnderlayError {
         /// The name of the device.
         name: String,
     },
-    /// The VXLAN port belongs to another.
+    /// The VXLAN port belongs to a device that shares it with none.
     #[error(
-        "port {port} is held by vxlan device {device:?}; delete that device or set vxlan.port to another port on every node"
+        "port {port} is held by vxlan device {device:?}, which takes every VNI; delete that device or set vxlan.port to another port on every node"
     )]
     PortHeld {
         /// The UDP port.

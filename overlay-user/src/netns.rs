@@ -86,6 +86,11 @@ impl NamespaceFds {
         self.netns.as_fd()
     }
 
+    /// The rtnetlink socket in it.
+    pub(crate) fn rtnl(&self) -> BorrowedFd<'_> {
+        self.rtnl.as_fd()
+    }
+
     /// Both descriptors, in the order in which they are sent.
     pub fn as_fds(&self) -> [BorrowedFd<'_>; 2] {
         [self.rtnl.as_fd(), self.netns.as_fd()]

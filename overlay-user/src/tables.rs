@@ -53,6 +53,10 @@ pub struct NodeEntry {
     pub underlay: Ifindex,
     /// The UDP port of VXLAN.
     pub udp_port: u16,
+    /// Our vxlan device, while there is one.
+    pub anchor: Option<Ifindex>,
+    /// Whether other vxlan devices listen on the UDP port, too: what is of no network of ours may be theirs.
+    pub shared: bool,
 }
 
 /// A network.
@@ -113,6 +117,8 @@ pub enum Fdb {
     Local {
         /// The host side of the endpoint's veth.
         ifindex: Ifindex,
+        /// Whether the endpoint sends on what it gets.
+        forwards: bool,
     },
     /// On another node.
     Remote {
@@ -154,6 +160,8 @@ pub enum Program {
     FromContainer,
     /// Behind `FromContainer`, for what that does not take while it is detached.
     Unguarded,
+    /// At our vxlan device, for what `FromUnderlay` left to it; and so attached before that.
+    FromAnchor,
     /// At the underlay device, for what comes in.
     FromUnderlay,
     /// At the underlay device, for what leaves.
@@ -167,6 +175,7 @@ impl Program {
             Self::FromContainer => "from_container",
             Self::Unguarded => "unguarded",
             Self::FromUnderlay => "from_underlay",
+            Self::FromAnchor => "from_anchor",
             Self::ToUnderlay => "to_underlay",
         }
     }
@@ -174,7 +183,7 @@ impl Program {
     /// The side of a device that the program is attached to.
     pub const fn side(self) -> &'static str {
         match self {
-            Self::FromContainer | Self::Unguarded | Self::FromUnderlay => "ingress",
+            Self::FromContainer | Self::Unguarded | Self::FromUnderlay | Self::FromAnchor => "ingress",
             Self::ToUnderlay => "egress",
         }
     }

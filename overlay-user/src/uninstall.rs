@@ -42,7 +42,7 @@ fn agent_runs(run_dir: &Path) -> anyhow::Result<bool> {
     }
 }
 
-/// Removes our veths, what gives them headroom, and neighbour entries of this network namespace.
+/// Removes our veths, what gives them headroom, our vxlan device, and neighbour entries of this network namespace.
 fn remove_devices() -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
@@ -52,6 +52,7 @@ fn remove_devices() -> Result<(), String> {
             host.delete_veth(veth.ifindex).await.map_err(|e| e.to_string())?;
         }
         host.remove_headroom().await.map_err(|e| e.to_string())?;
+        host.remove_anchor().await.map_err(|e| e.to_string())?;
         host.release_neighbours().await.map_err(|e| e.to_string())
     })
 }

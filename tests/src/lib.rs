@@ -8,6 +8,7 @@
 mod aligned;
 pub mod budget;
 mod capture;
+mod carry;
 mod cluster;
 mod command;
 mod figure;
@@ -22,6 +23,7 @@ mod netns;
 mod parallel;
 mod patience;
 mod random;
+mod segments;
 mod skip;
 pub mod traffic;
 mod underlay;
@@ -30,6 +32,7 @@ mod who;
 pub use crate::{
     aligned::aligned,
     capture::Capture,
+    carry::Data,
     cluster::{Cluster, Endpoint, Network, Node},
     command::{output_within, run},
     figure::figure,
@@ -43,6 +46,7 @@ pub use crate::{
     parallel::map_parallel,
     patience::patient,
     random::Random,
+    segments::Datagrams,
     skip::skip,
     underlay::{Underlay, add_address},
     who::Who,

@@ -63,6 +63,8 @@ enum Tier {
     Peer,
     /// The same frames to a VXLAN device of the kernel and to the kernel programs: do both do the same?
     Fuzz,
+    /// Every kind of traffic between every kind of ends: a table.
+    Matrix,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
     /// The kernel programs and a few labs on Debian's kernels, 6.1 and 6.12.
@@ -73,8 +75,16 @@ enum Tier {
 
 impl Tier {
     /// Those that run where none is named. Not `Vm`: on a busy machine emulation runs into the time-outs of tests.
-    const ALL: [Self; 7] =
-        [Self::Unit, Self::Prog, Self::Netns, Self::Peer, Self::Fuzz, Self::Faults, Self::Bench];
+    const ALL: [Self; 8] = [
+        Self::Unit,
+        Self::Prog,
+        Self::Netns,
+        Self::Peer,
+        Self::Fuzz,
+        Self::Matrix,
+        Self::Faults,
+        Self::Bench,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -83,6 +93,7 @@ impl Tier {
             Self::Netns => "netns",
             Self::Peer => "peer",
             Self::Fuzz => "fuzz",
+            Self::Matrix => "matrix",
             Self::Faults => "faults",
             Self::Vm => "vm",
             Self::Bench => "bench",
@@ -92,7 +103,9 @@ impl Tier {
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
-            Self::Netns | Self::Peer | Self::Fuzz | Self::Faults => &[Group::Build, Group::Lab, Group::Test],
+            Self::Netns | Self::Peer | Self::Fuzz | Self::Matrix | Self::Faults => {
+                &[Group::Build, Group::Lab, Group::Test]
+            }
             Self::Vm => &[Group::Build, Group::Lab, Group::Vm],
         }
     }
@@ -105,7 +118,7 @@ impl Tier {
         match self {
             Self::Bench => return own(&["prog", "--", "--check"]),
             Self::Fuzz => return own(&["fuzz", "--"]),
-            Self::Unit | Self::Prog | Self::Netns | Self::Peer | Self::Faults | Self::Vm => {}
+            Self::Unit | Self::Prog | Self::Netns | Self::Peer | Self::Matrix | Self::Faults | Self::Vm => {}
         }
         let mut command = project::cargo(&["test", "--no-fail-fast"]);
         match self {
@@ -117,6 +130,9 @@ impl Tier {
             }
             Self::Prog => {
                 command.args(["--package", "overlay-tests", "--lib", "--test", "prog", "--test", "bench"]);
+            }
+            Self::Matrix => {
+                command.args(["--package", "overlay-tests", "--test", "matrix"]);
             }
             // One at a time: the tests share two cores and measure time-outs; and the last of the tier faults prints
             // the figures of all.

@@ -27,6 +27,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("overlay-ebpf/src/trace.rs", "exports the sample rate by name"),
     ("overlay-user/src/datapath/bpf/batch.rs", "calls the kernel for many entries of a map"),
     ("overlay-user/src/datapath/bpf/slots.rs", "maps an array of the kernel into memory"),
+    ("overlay-user/src/netlink/ethtool.rs", "hands the kernel an ioctl with a pointer in it"),
     ("overlay-user/src/netlink/socket.rs", "makes a netlink socket of a received descriptor"),
     ("tests/benches/fuzz/wire.rs", "binds packet sockets to devices"),
 ];

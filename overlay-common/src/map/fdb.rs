@@ -58,6 +58,8 @@ impl Fdb {
     pub const HAS_IPV4: u8 = 2;
     /// Flag: the endpoint has the link-local address of its MAC address, which then has no entry in `NEIGH`.
     pub const HAS_LINK_LOCAL: u8 = 4;
+    /// Flag: the local endpoint sends on what it gets: it forwards or bridges.
+    pub const FORWARDS: u8 = 8;
 
     /// An endpoint on this node, reached through its port.
     pub const fn local(ifindex: u32) -> Self {
@@ -111,7 +113,7 @@ impl Fdb {
         (self.word >> 32) as u8
     }
 
-    /// Bits of `Fdb::ENCRYPTED`, `HAS_IPV4`, `HAS_LINK_LOCAL`.
+    /// Bits of `Fdb::ENCRYPTED`, `HAS_IPV4`, `HAS_LINK_LOCAL`, `FORWARDS`.
     #[inline(always)]
     pub const fn flags(self) -> u8 {
         (self.word >> 40) as u8

@@ -8,10 +8,10 @@ use super::{bindings::Bindings, reconcile::Reconciler};
 use crate::{
     cli::Paths,
     cluster::EndpointId,
-    config::Config,
+    config::{Config, VxlanSection},
     datapath::bpf::{Bpf, OpenOptions, TraceReader},
     event::Event,
-    netlink::{Host, UnderlaySelect},
+    netlink::{Host, UnderlaySelect, anchor},
     state::{Problem, State},
     tables::Ifindex,
 };
@@ -30,6 +30,9 @@ pub(super) struct Agent {
     /// What the agent itself could not do, by a name for each, until it could.
     pub(super) troubles: Vec<Problem>,
     select: UnderlaySelect,
+    pub(super) vxlan: VxlanSection,
+    /// Whether other vxlan devices are on our UDP port.
+    pub(super) shared: bool,
 }
 
 impl Agent {
@@ -42,7 +45,8 @@ impl Agent {
             (None, None) => anyhow::bail!("node: neither underlay nor vtep is set; set one of them"),
         };
         let underlay = host.underlay_link(&select, None).await?;
-        host.check_port_free(config.vxlan.port).await?;
+        let links = host.links().await.context("cannot list the network devices")?;
+        let shared = config.vxlan.shared || anchor::check_port(&links, config.vxlan.port)?;
         let bindings = Bindings::open(&paths.state_dir);
         let reconciler = Reconciler::new(Bpf::open(&paths.pin_dir, options)?)?;
         Ok(Self {
@@ -55,6 +59,8 @@ impl Agent {
             underlay_name: Some(underlay.name),
             troubles: Vec::new(),
             select,
+            vxlan: config.vxlan.clone(),
+            shared,
         })
     }
 
@@ -113,7 +119,8 @@ impl Agent {
         let declared = self.state.own_node().map(|node| node.vteps);
         let remote = |own| self.state.sends_to(own);
         match self.host.underlay(&self.select, declared, remote).await {
-            Ok(underlay) => {
+            Ok(mut underlay) => {
+                (underlay.anchor, underlay.shared) = (self.hold_anchor().await, self.shared);
                 let name = self.host.link(underlay.ifindex).await.ok().flatten().map(|link| link.name);
                 self.underlay_name = name.or(self.underlay_name.take());
                 self.note_neighbours();
@@ -161,6 +168,7 @@ impl Agent {
             tracing::warn!(%error, "the audit failed; trying again");
         }
         self.audit_host().await;
+        self.audit_anchor().await;
         self.bindings.retry();
         self.note_state();
         self.follow_mtus().await;

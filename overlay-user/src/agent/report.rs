@@ -236,7 +236,7 @@ pub(super) fn dump(agent: &mut Agent, table: Table) -> Answer<Vec<Row>> {
 fn fdb(agent: &Agent, tables: &Tables) -> Vec<FdbRow> {
     let row = |(vni, mac): &(Vni, MacAddr), station: &Station| {
         let (to, vtep, ifname) = match &station.at {
-            Fdb::Local { ifindex } => ("local", None, Some(name_of(*ifindex))),
+            Fdb::Local { ifindex, .. } => ("local", None, Some(name_of(*ifindex))),
             Fdb::Remote { vtep, .. } => ("remote", Some(vtep.to_string()), None),
         };
         let mac = mac.to_string();

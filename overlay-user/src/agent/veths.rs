@@ -52,7 +52,8 @@ impl Agent {
                 self.reconciler.findings.repaired("veth", format!("{}: {what}", link.name));
             }
         }
-        let ours = |ifindex| bound.iter().any(|(_, bound)| *bound == ifindex);
+        let anchor = self.state.underlay().and_then(|underlay| underlay.anchor);
+        let ours = |ifindex| bound.iter().any(|(_, bound)| *bound == ifindex) || Some(ifindex) == anchor;
         for (ifindex, ip) in self.host.remove_addresses(ours).await.map_err(|error| error.to_string())? {
             let name = links.get(&ifindex).map_or("", |link| &link.name);
             self.reconciler.findings.repaired("veth", format!("{name}: address {ip}"));

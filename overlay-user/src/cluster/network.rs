@@ -80,6 +80,11 @@ fn read(table: &Table<'_>, name: String, vni: Vni) -> Result<Network, DocumentEr
 
 fn read_vni(value: &Value<'_>) -> Result<Vni, DocumentError> {
     let number = value.integer(1, Vni::MAX)?;
+    if number == Vni::ANCHOR {
+        return Err(
+            value.error(&format!("VNI {number} is that of the device overlay-anchor; choose another"))
+        );
+    }
     Vni::new(number).map_err(|error| value.error(&format!("{error}; choose another")))
 }
 

@@ -241,6 +241,8 @@ fn nodes() {
 
 #[test]
 fn network_identity() {
+    let error = refused("vni = 42", "vni = 16777214");
+    assert!(error.contains("VNI 16777214 is that of the device overlay-anchor; choose another"), "{error}");
     for vni in ["0", "16777216", "-1", "99999999999999999999"] {
         assert_eq!(
             refused("vni = 42", &format!("vni = {vni}")),

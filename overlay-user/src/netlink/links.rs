@@ -38,8 +38,19 @@ pub struct Link {
     pub peer: Option<Ifindex>,
     /// The bridge, or other device, that it is a port of (`IFLA_MASTER`).
     pub controller: Option<Ifindex>,
-    /// The UDP port that it holds, where it is a vxlan device.
-    pub vxlan_port: Option<u16>,
+    /// What it is as a vxlan device, where it is one.
+    pub vxlan: Option<Vxlan>,
+}
+
+/// A vxlan device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vxlan {
+    /// The VNI that it is for.
+    pub vni: u32,
+    /// The UDP port that it listens on.
+    pub port: u16,
+    /// Whether it takes every VNI (`external`), and so shares its port with no device of one VNI.
+    pub external: bool,
 }
 
 impl Link {
@@ -95,15 +106,6 @@ impl Host {
             return Err(UnderlayError::Down { name });
         }
         Ok(UnderlayLink { ifindex: link.ifindex, name, mac, mtu: link.short_mtu(), vteps })
-    }
-
-    /// Checks that no vxlan device of this namespace holds the UDP port.
-    pub async fn check_port_free(&self, port: u16) -> Result<(), UnderlayError> {
-        let links = self.links().await?;
-        match links.into_values().find(|link| link.vxlan_port == Some(port)) {
-            Some(link) => Err(UnderlayError::PortHeld { port, device: link.name }),
-            None => Ok(()),
-        }
     }
 
     /// Reads all devices of the namespace.
@@ -203,7 +205,7 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
         operational: false,
         peer: None,
         controller: None,
-        vxlan_port: None,
+        vxlan: None,
     };
     let mut lower = None;
     let mut veth = false;
@@ -224,18 +226,28 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
             link.controller = Some(Ifindex(index));
         } else if let LinkAttribute::LinkInfo(infos) = attribute {
             veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
-            link.vxlan_port = vxlan_port(&infos);
+            link.vxlan = vxlan(&infos);
         }
     }
     link.peer = lower.filter(|_| veth);
     link
 }
 
-fn vxlan_port(infos: &[LinkInfo]) -> Option<u16> {
+fn vxlan(infos: &[LinkInfo]) -> Option<Vxlan> {
     let values = infos.iter().find_map(|info| {
         if let LinkInfo::Data(InfoData::Vxlan(values)) = info { Some(values) } else { None }
     })?;
-    values.iter().find_map(|value| if let InfoVxlan::Port(port) = value { Some(*port) } else { None })
+    let mut vxlan = Vxlan { vni: 0, port: 0, external: false };
+    for value in values {
+        if let InfoVxlan::Id(vni) = value {
+            vxlan.vni = *vni;
+        } else if let InfoVxlan::Port(port) = value {
+            vxlan.port = *port;
+        } else if let InfoVxlan::CollectMetadata(external) = value {
+            vxlan.external = *external;
+        }
+    }
+    Some(vxlan)
 }
 
 /// The MAC address of a link-layer address, if it has six bytes.

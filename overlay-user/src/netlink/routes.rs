@@ -70,7 +70,8 @@ impl Host {
         let link = self.underlay_link(select, declared).await?;
         self.managed = managed;
         let next_hops = self.next_hops(&link, &remote(link.vteps)).await?;
-        Ok(Underlay { ifindex: link.ifindex, mac: link.mac, vteps: link.vteps, mtu: link.mtu, next_hops })
+        let UnderlayLink { ifindex, mac, vteps, mtu, .. } = link;
+        Ok(Underlay { ifindex, mac, vteps, mtu, next_hops, anchor: None, shared: false })
     }
 
     /// Removes the neighbours that we installed.

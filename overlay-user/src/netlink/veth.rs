@@ -8,7 +8,7 @@ pub use error::VethError;
 pub use host_end::host_mac;
 
 use super::{
-    Host,
+    Host, ethtool,
     links::{Link, link_by_index, link_by_name},
     socket::{Rtnl, RtnlError, Verb},
     sysctl,
@@ -42,6 +42,23 @@ const DIGITS_IN_NAME: usize = 11;
 
 /// The longest name of a device (`IFNAMSIZ` less the closing zero).
 const MAX_NAME: usize = 15;
+
+/// From this length a super-frame is cut up in the container: its outer lengths would not fit 16 bits. A longer frame than
+/// 65535 bytes less outer IPv4, UDP and VXLAN headers does not go into an outer packet (`gso_features_check`).
+const GSO_MAX_SIZE: u32 = 65_535 - 36 + 1;
+
+/// Offloads that the container's end goes without: super-frames of tunnels in the container and of SCTP, and lists of
+/// packets. `bpf_skb_adjust_room` puts no header before those (`bpf_skb_net_grow`), so they must come as single packets.
+const NO_OFFLOADS: [&str; 8] = [
+    "tx-udp_tnl-segmentation",
+    "tx-udp_tnl-csum-segmentation",
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+    "tx-ipxip4-segmentation",
+    "tx-ipxip6-segmentation",
+    "tx-sctp-segmentation",
+    "tx-gso-list",
+];
 
 /// The veth pair to make.
 #[derive(Clone, Debug)]
@@ -108,6 +125,9 @@ pub async fn create(host: &Host, fds: &NamespaceFds, spec: &VethSpec) -> Result<
     };
     if let Err(error) = headroom.await {
         tracing::warn!(device = spec.host_name, %error, "no headroom: datagrams of this container cost more");
+    }
+    if let Err(error) = ethtool::turn_off(fds.rtnl(), &spec.container_name, &NO_OFFLOADS) {
+        tracing::warn!(device = spec.host_name, %error, "offloads stay on: super-frames of tunnels in this container are dropped");
     }
     let result = set_up(host, &container, spec, &made).await;
     if result.is_err()
@@ -187,6 +207,7 @@ fn pair(fds: &NamespaceFds, spec: &VethSpec) -> LinkMessage {
         LinkAttribute::Address(spec.mac.octets().to_vec()),
         LinkAttribute::Mtu(spec.mtu.into()),
         LinkAttribute::NetNsFd(fds.netns().as_raw_fd()),
+        LinkAttribute::GsoMaxSize(GSO_MAX_SIZE),
     ];
     let mut message = LinkMessage::default();
     message.attributes = vec![
@@ -243,7 +264,7 @@ async fn set_up(host: &Host, container: &Rtnl, spec: &VethSpec, made: &Link) -> 
     }
 }
 
-async fn no_link_local(rtnl: &Rtnl, ifindex: Ifindex) -> Result<(), RtnlError> {
+pub(super) async fn no_link_local(rtnl: &Rtnl, ifindex: Ifindex) -> Result<(), RtnlError> {
     let mut message = LinkMessage::default();
     message.header.index = ifindex.0;
     message.attributes.push(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![
@@ -256,7 +277,7 @@ async fn no_link_local(rtnl: &Rtnl, ifindex: Ifindex) -> Result<(), RtnlError> {
     }
 }
 
-async fn link_up(rtnl: &Rtnl, ifindex: Ifindex, without_arp: bool) -> Result<(), RtnlError> {
+pub(super) async fn link_up(rtnl: &Rtnl, ifindex: Ifindex, without_arp: bool) -> Result<(), RtnlError> {
     let mut message = LinkMessage::default();
     message.header.index = ifindex.0;
     message.header.flags = if without_arp { LinkFlags::Up | LinkFlags::Noarp } else { LinkFlags::Up };

@@ -33,7 +33,7 @@ fn next_hop() -> impl Strategy<Value = Option<NextHop>> {
 
 fn place(number: u8, encrypted: bool) -> Station {
     let at = match number {
-        0 => Fdb::Local { ifindex: Ifindex(10) },
+        0 => Fdb::Local { ifindex: Ifindex(10), forwards: false },
         remote => Fdb::Remote { vtep: vtep(remote), encrypted },
     };
     Station { at, answers: Answers { ipv4: encrypted, link_local: true } }
@@ -56,6 +56,8 @@ fn tables() -> impl Strategy<Value = Tables> {
         vtep_v6: None,
         underlay: Ifindex(1),
         udp_port: 4789 + port,
+        anchor: None,
+        shared: false,
     });
     let nets = collection::btree_map(
         (1..4_u32).prop_map(vni),
@@ -120,7 +122,7 @@ fn closed(tables: &Tables) -> bool {
         && tables.ports.values().all(|port| net(&port.vni))
         && tables.hooks.iter().all(|hook| match hook.program {
             Program::FromContainer => tables.ports.contains_key(&hook.ifindex),
-            Program::Unguarded | Program::FromUnderlay | Program::ToUnderlay => true,
+            Program::Unguarded | Program::FromUnderlay | Program::FromAnchor | Program::ToUnderlay => true,
         })
 }
 

@@ -1,6 +1,9 @@
 //! `State::tables`: the tables that the kernel should hold.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 
@@ -25,7 +28,8 @@ impl State {
             let Some(network) = cluster.networks.get(&endpoint.network) else { continue };
             if endpoint.node == self.node_name {
                 if let Some(ifindex) = self.bound(id) {
-                    tables.add_place(network, endpoint, &Fdb::Local { ifindex });
+                    let forwards = !endpoint.allowed_ips.is_empty() || !endpoint.allowed_macs.is_empty();
+                    tables.add_place(network, endpoint, &Fdb::Local { ifindex, forwards });
                     tables.add_port(network, endpoint, ifindex);
                 }
             } else if let Some(node) = remote.get(endpoint.node.as_str()) {
@@ -44,7 +48,13 @@ impl State {
             vtep_v6: underlay.vteps.v6(),
             underlay: underlay.ifindex,
             udp_port: self.udp_port,
+            anchor: underlay.anchor,
+            shared: underlay.shared,
         };
+        let mut hooks: BTreeSet<Hook> = [Program::FromUnderlay, Program::ToUnderlay]
+            .map(|program| Hook { program, ifindex: underlay.ifindex })
+            .into();
+        hooks.extend(underlay.anchor.map(|ifindex| Hook { program: Program::FromAnchor, ifindex }));
         let nets = cluster.networks.values();
         let vteps = self.remote_nodes(cluster, underlay.vteps);
         Tables {
@@ -58,9 +68,7 @@ impl State {
                     (vtep, Vtep { next_hop, other, external: node.kind == NodeKind::External })
                 })
                 .collect(),
-            hooks: [Program::FromUnderlay, Program::ToUnderlay]
-                .map(|program| Hook { program, ifindex: underlay.ifindex })
-                .into(),
+            hooks,
             ..Tables::default()
         }
     }

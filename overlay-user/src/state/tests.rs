@@ -87,6 +87,8 @@ fn underlay() -> Underlay {
         vteps: ip("10.88.0.1").into(),
         mtu: 1500,
         next_hops: [2, 3].map(|n| (IpAddr::from([10, 88, 0, n]), next_hop.clone())).into(),
+        anchor: Some(Ifindex(3)),
+        shared: true,
     }
 }
 
@@ -137,8 +139,10 @@ fn remote_endpoints_need_no_port() {
     assert_eq!(encrypted.at, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: true });
     let node = tables.node.expect("a node");
     assert_eq!((node.vtep_v4.map(IpAddr::from), node.udp_port), (Some(ip("10.88.0.1")), 4789));
-    let at_underlay = |program| Hook { program, ifindex: Ifindex(2) };
-    assert_eq!(tables.hooks, [Program::FromUnderlay, Program::ToUnderlay].map(at_underlay).into());
+    assert_eq!((node.anchor, node.shared), (Some(Ifindex(3)), true));
+    let hooks = [(Program::FromAnchor, 3), (Program::FromUnderlay, 2), (Program::ToUnderlay, 2)];
+    let hooks = hooks.map(|(program, ifindex)| Hook { program, ifindex: Ifindex(ifindex) });
+    assert_eq!(tables.hooks, hooks.into());
     assert!(tables.ports.is_empty());
 }
 
@@ -147,11 +151,11 @@ fn a_local_endpoint_is_there_while_it_is_bound() {
     let mut state = bound();
     let mac = MacAddr::new([2, 0x42, 10, 1, 0, 1]);
     let tables = state.tables().expect("tables");
-    assert_eq!(tables.fdb[&(blue(), mac)].at, Fdb::Local { ifindex: Ifindex(10) });
+    assert_eq!(tables.fdb[&(blue(), mac)].at, Fdb::Local { ifindex: Ifindex(10), forwards: true });
     assert_eq!(answers(&tables, mac), [ip("10.1.0.1"), ip("fe80::42:aff:fe01:1")]);
     assert_eq!(tables.neigh[&(blue(), ip("fd00:1::1"))], mac);
     let extra = MacAddr::new([2, 0, 0, 0, 0, 7]);
-    assert_eq!(tables.fdb[&(blue(), extra)].at, Fdb::Local { ifindex: Ifindex(10) });
+    assert_eq!(tables.fdb[&(blue(), extra)].at, Fdb::Local { ifindex: Ifindex(10), forwards: true });
     assert_eq!(answers(&tables, extra), [] as [IpAddr; 0], "no address is that of an allowed MAC address");
     let port = &tables.ports[&Ifindex(10)];
     assert_eq!(port.macs[0], mac);
@@ -385,7 +389,7 @@ proptest! {
         for ((vni, _), station) in &tables.fdb {
             prop_assert!(tables.nets.contains_key(vni));
             match &station.at {
-                Fdb::Local { ifindex } => prop_assert!(tables.ports.contains_key(ifindex)),
+                Fdb::Local { ifindex, .. } => prop_assert!(tables.ports.contains_key(ifindex)),
                 Fdb::Remote { vtep, .. } => prop_assert!(tables.members.contains(&(*vni, *vtep))),
             }
         }

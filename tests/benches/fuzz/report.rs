@@ -19,6 +19,8 @@ pub(crate) const fn absent(reason: DropReason) -> Option<&'static str> {
         DropReason::Unguarded => Some("of `unguarded` only, which stands here for the host"),
         DropReason::NoPort => Some("the table CONFIG has its one entry"),
         DropReason::KernelRefused => Some("no helper refuses what the checks let through"),
+        DropReason::NoAnchor => Some("of super-frames, and frames for containers that forward, only"),
+        DropReason::ForgedAnchor => Some("of `from_anchor` only"),
         DropReason::Malformed
         | DropReason::UnknownVtep
         | DropReason::VtepNotInVni

@@ -19,9 +19,10 @@ use crate::{
     scene::{LOCAL, WITH_V6},
 };
 
-/// Size of `struct __sk_buff`, and where its mark is.
+/// Size of `struct __sk_buff`, and where its mark and its priority are.
 const CONTEXT: usize = 192;
 const CONTEXT_MARK: usize = 8;
+const CONTEXT_PRIORITY: usize = 32;
 
 /// A way through a program over tables.
 pub(crate) struct Subject<'a> {
@@ -65,10 +66,15 @@ pub(crate) fn stay() -> Result<()> {
     Ok(sched_setaffinity(None, &one)?)
 }
 
-/// Runs a program on a frame; its verdict, and the time.
-pub(crate) fn run(program: &SchedClassifier, frame: &[u8], mark: u32) -> Result<(i32, u64)> {
+/// Runs a program on a frame that comes with a mark and a priority; its verdict, and the time.
+pub(crate) fn run(
+    program: &SchedClassifier,
+    frame: &[u8],
+    (mark, priority): (u32, u32),
+) -> Result<(i32, u64)> {
     let mut context = [0; CONTEXT];
     context[CONTEXT_MARK..][..4].copy_from_slice(&mark.to_ne_bytes());
+    context[CONTEXT_PRIORITY..][..4].copy_from_slice(&priority.to_ne_bytes());
     let options = TestRunOptions { data_in: Some(frame), ctx_in: Some(&context), ..TestRunOptions::new() };
     let result = program.test_run(options).context("the kernel does not run the program")?;
     Ok((result.return_value.cast_signed(), result.duration.as_nanos() as u64))
@@ -104,7 +110,7 @@ fn repetition(subject: &Subject<'_>, count: usize, random: &mut Random) -> Resul
     let mut times = Vec::with_capacity(count);
     for place in 0..count {
         let frame = others.get(place).unwrap_or(&hot);
-        let (verdict, time) = run(subject.program, frame, subject.path.mark)?;
+        let (verdict, time) = run(subject.program, frame, subject.path.with)?;
         ensure!(
             verdict == subject.path.verdict as i32,
             "{} answered {verdict}, not {:?}: it is not the way it is called",

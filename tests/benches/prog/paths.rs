@@ -4,7 +4,7 @@ use overlay_common::{MacAddr, mark};
 
 use crate::{
     frames,
-    scene::{LOCAL, Station, station, vtep_of},
+    scene::{LOCAL, Station, VNI, station, vtep_of},
 };
 
 /// What a program answers.
@@ -40,8 +40,8 @@ pub(crate) struct Path {
     pub(crate) keys: Keys,
     /// The frame about an endpoint of another node.
     pub(crate) frame: fn(&Station, u32) -> Vec<u8>,
-    /// The mark it comes with.
-    pub(crate) mark: u32,
+    /// The mark and the priority it comes with.
+    pub(crate) with: (u32, u32),
 }
 
 impl Path {
@@ -63,7 +63,7 @@ const fn from_container(
     frame: fn(&Station, u32) -> Vec<u8>,
 ) -> Path {
     let (program, verdict) = ("from_container", Verdict::Redirect);
-    Path { program, name, verdict, counted: Some(counted), keys, frame, mark: 0 }
+    Path { program, name, verdict, counted: Some(counted), keys, frame, with: (0, 0) }
 }
 
 const fn from_underlay(name: &'static str, frame: fn(&Station, u32) -> Vec<u8>, keys: Keys) -> Path {
@@ -76,7 +76,7 @@ const fn dropped(path: Path, reason: &'static str) -> Path {
 
 const fn to_underlay(name: &'static str, mark: u32) -> Path {
     let path = from_container(name, "", Keys::One, |other, _| frames::tcp_v4(&own(), other));
-    Path { program: "to_underlay", verdict: Verdict::Pass, counted: None, mark, ..path }
+    Path { program: "to_underlay", verdict: Verdict::Pass, counted: None, with: (mark, 0), ..path }
 }
 
 const fn reference(program: &'static str, name: &'static str, verdict: Verdict) -> Path {
@@ -99,7 +99,7 @@ pub(crate) const REFERENCE: [Path; 5] = [
 ];
 
 /// Ours.
-pub(crate) const OURS: [Path; 16] = [
+pub(crate) const OURS: [Path; 17] = [
     from_container("IPv4 UDP to a VTEP", "to_underlay", Keys::All, |to, _| frames::udp_v4(&own(), to)),
     from_container("IPv4 TCP to a VTEP", "to_underlay", Keys::All, |to, _| frames::tcp_v4(&own(), to)),
     from_container("IPv6 UDP to a VTEP", "to_underlay", Keys::All, |to, _| frames::udp_v6(&own(), to)),
@@ -157,6 +157,11 @@ pub(crate) const OURS: [Path; 16] = [
         ),
         "unknown_vtep",
     ),
+    Path {
+        program: "from_anchor",
+        with: (mark::ANCHOR, VNI),
+        ..from_underlay("IPv4 UDP delivered", |of, _| frames::udp_v4(of, &own()), Keys::All)
+    },
     to_underlay("VXLAN of ours", mark::to_vtep(0)),
     to_underlay("TCP of the host", 0),
 ];

@@ -43,7 +43,8 @@ impl Setting {
             }
         }
         for path in &paths::REFERENCE {
-            let (verdict, _) = measure::run(setting.reference.get(path.program)?, &path.frame(LOCAL), 0)?;
+            let (verdict, _) =
+                measure::run(setting.reference.get(path.program)?, &path.frame(LOCAL), (0, 0))?;
             ensure!(verdict == path.verdict as i32, "{} answered {verdict}", path.title());
         }
         Ok(setting)
@@ -68,7 +69,7 @@ impl Tables {
     /// Whether a frame moves the counter that its way is known by, and no other.
     fn verify(&mut self, path: &Path) -> Result<()> {
         let before = self.counted()?;
-        let (verdict, _) = measure::run(self.program(path.program)?, &path.frame(LOCAL), path.mark)?;
+        let (verdict, _) = measure::run(self.program(path.program)?, &path.frame(LOCAL), path.with)?;
         ensure!(
             verdict == path.verdict as i32,
             "{} answered {verdict}, not {:?}",

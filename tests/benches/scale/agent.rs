@@ -117,7 +117,7 @@ impl Probe {
     fn knows(&mut self, number: u32) -> Result<bool> {
         let before = self.counted(DropReason::SplitHorizon)?;
         let inner = frames::udp_v4(&station(LOCAL), &station(number));
-        let (verdict, _) = measure::run(&self.program, &frames::vxlan(vtep_of(LOCAL), &inner), 0)?;
+        let (verdict, _) = measure::run(&self.program, &frames::vxlan(vtep_of(LOCAL), &inner), (0, 0))?;
         ensure!(verdict != 7, "a frame for another node was delivered here");
         Ok(self.counted(DropReason::SplitHorizon)? > before)
     }

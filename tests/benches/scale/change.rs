@@ -33,7 +33,7 @@ pub(crate) fn measure(installed: &mut Installed, desired: &Tables) -> Result<(f6
         for step in steps {
             installed.datapath.apply(step)?;
         }
-        let (verdict, _) = measure::run(&program, &frame, 0)?;
+        let (verdict, _) = measure::run(&program, &frame, (0, 0))?;
         times.push(start.elapsed());
         ensure!(verdict == expected as i32, "the next frame was answered {verdict}, not {expected:?}");
         Ok(())

@@ -124,6 +124,8 @@ pub(crate) fn tables(text: &str) -> Result<Tables> {
         vteps: IpAddr::from(OUR_VTEP).into(),
         mtu: 1500,
         next_hops,
+        anchor: None,
+        shared: false,
     };
     state.apply(Event::Underlay(underlay));
     for (id, ifindex) in ports {

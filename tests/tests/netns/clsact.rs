@@ -42,6 +42,7 @@ fn filters_do_what_links_do() {
         [
             ("from_container", "clsact ingress"),
             ("unguarded", "clsact ingress"),
+            ("from_anchor", "clsact ingress"),
             ("from_underlay", "clsact ingress"),
             ("to_underlay", "clsact egress")
         ]

@@ -52,7 +52,7 @@ fn detach(host: &mut Host) {
 fn pins(host: &Host) -> Vec<PathBuf> {
     let entries = fs::read_dir(host.pin_dir.join("links")).expect("pins");
     let pins: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    assert_eq!(pins.len(), 4, "{pins:?}");
+    assert_eq!(pins.len(), 5, "{pins:?}");
     pins
 }
 
@@ -143,7 +143,7 @@ fn a_program_detached_behind_the_agents_back_is_attached_again() {
     }
     assert!(!container(&lab, "a").netns.ping(v4(2).into()), "detached");
     // The agent looks every five seconds.
-    crate::support::wait_for("the repair", Duration::from_secs(8), || repaired() >= 4);
+    crate::support::wait_for("the repair", Duration::from_secs(8), || repaired() >= 5);
     assert_connected(container(&lab, "a"), container(&lab, "b"));
     assert_eq!(host.status().expect("an answer")["state"], "healthy");
 }

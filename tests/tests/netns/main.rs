@@ -3,6 +3,7 @@
 //! Run by `cargo xtask test netns`, as root, one test at a time.
 
 mod access;
+mod anchor;
 mod clsact;
 mod connectivity;
 mod contract;

@@ -50,7 +50,7 @@ fn no_packet_is_lost_while_agents_end_crash_and_start() {
     let mut lab = pair("restart");
     let before = link_ids(&lab.hosts[0]);
     let programs = programs(&lab.hosts[0]);
-    assert_eq!(programs.len(), 4);
+    assert_eq!(programs.len(), 5);
     let links = programs.iter().filter(|(.., hook)| hook.starts_with("tcx")).count();
     assert_eq!(before.len(), links);
     for crash in [false, true] {

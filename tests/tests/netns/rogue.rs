@@ -113,13 +113,13 @@ fn a_member_of_one_network_reaches_that_one() {
     before.since(&rogue.lab.hosts[0]).assert(&[("unknown_mac", Some(RED), 1)], "blue's MAC address in red");
 }
 
-/// The answer of a UDP listener of the first host to a datagram from the second.
-fn udp_arrives(lab: &Lab, port: u16, from_port: u16) -> bool {
+/// Whether a UDP listener of the first host hears a machine without an agent, whose ports are all free.
+fn udp_arrives(rogue: &Rogue, port: u16, from_port: u16) -> bool {
     let listener =
-        lab.hosts[0].netns.enter(|| UdpSocket::bind((TARGET, port))).expect("inside").expect("bound");
+        rogue.lab.hosts[0].netns.enter(|| UdpSocket::bind((TARGET, port))).expect("inside").expect("bound");
     listener.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
     let sender =
-        lab.hosts[1].netns.enter(|| UdpSocket::bind((MEMBER, from_port))).expect("inside").expect("bound");
+        rogue.netns.enter(|| UdpSocket::bind((STRANGER, from_port))).expect("inside").expect("bound");
     sender.send_to(b"hello", (TARGET, port)).expect("sent");
     listener.recv(&mut [0; 16]).is_ok()
 }
@@ -130,8 +130,8 @@ fn what_is_not_vxlan_is_the_hosts() {
     let lab = &rogue.lab;
     let before = Drops::read(&lab.hosts[0]);
     assert!(lab.hosts[1].netns.ping(TARGET.into()), "ping of the VTEP address");
-    assert!(udp_arrives(lab, 4790, 0), "UDP to another port");
-    assert!(udp_arrives(lab, 53_000, VXLAN), "UDP from our port");
+    assert!(udp_arrives(&rogue, 4790, 0), "UDP to another port");
+    assert!(udp_arrives(&rogue, 53_000, VXLAN), "UDP from our port");
     let listener =
         lab.hosts[0].netns.enter(|| TcpListener::bind((TARGET, VXLAN))).expect("inside").expect("bound");
     let server = std::thread::spawn(move || {

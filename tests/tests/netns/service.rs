@@ -94,7 +94,7 @@ fn the_service_manager_hears_ready_alive_and_stopping() {
     let mut agent = Service::start(host, &[], Some(&socket));
     assert_eq!(heard(&manager, ""), "READY=1", "nothing is said before");
     let status = host.status().expect("who is ready answers");
-    assert_eq!(status["programs"].as_array().map(Vec::len), Some(2), "the tables are written: {status}");
+    assert_eq!(status["programs"].as_array().map(Vec::len), Some(3), "the tables are written: {status}");
     assert_eq!(status["counts"]["endpoints"], 1, "{status}");
     heard(&manager, "STATUS=");
     for _ in 0..3 {

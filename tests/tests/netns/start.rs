@@ -81,13 +81,14 @@ fn an_underlay_that_is_down_or_has_no_address_is_refused() {
 }
 
 #[test]
-fn a_port_that_a_vxlan_device_holds_is_refused() {
+fn a_port_that_a_vxlan_device_has_for_itself_is_refused() {
     let mut lab = lab("portheld");
     let host = &lab.hosts[0];
-    host.netns.ip("link add vx0 type vxlan id 5 dstport 4789 local 10.88.0.1 dev eth0").expect("a device");
+    host.netns.ip("link add vx0 type vxlan external dstport 4789").expect("a device");
     assert_refused(host, &["env"], &[], &["4789", "vx0"]);
     host.netns.ip("link del vx0").expect("removed");
-    host.netns.ip("link add vx0 type vxlan id 5 dstport 4790 local 10.88.0.1 dev eth0").expect("a device");
+    host.netns.ip("link add vx0 type vxlan id 5 dstport 4789 local 10.88.0.1 dev eth0").expect("a device");
+    host.netns.ip("link set vx0 up").expect("set");
     assert_starts(&mut lab);
 }
 

@@ -196,6 +196,11 @@ impl Moved {
         self.0.get(&(reason.to_owned(), Some(network.to_owned()))).copied().unwrap_or_default()
     }
 
+    /// How often anything was counted but this reason.
+    pub(crate) fn total_but(&self, reason: &str) -> u64 {
+        self.0.iter().filter(|((name, _), _)| name != reason).map(|(_, count)| count).sum()
+    }
+
     /// How often a reason was counted, in whichever network.
     pub(crate) fn total(&self, reason: &str) -> u64 {
         self.0.iter().filter(|((name, _), _)| name == reason).map(|(_, count)| count).sum()

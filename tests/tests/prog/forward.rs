@@ -160,7 +160,7 @@ fn a_frame_that_comes_back_goes_where_its_outer_header_says() {
     let mut kernel = Kernel::scene();
     let back = kernel.run(Hook::FromContainer, &not_ip(&OWN, &REMOTE));
     let again = |kernel: &Kernel, mark| {
-        let outcome = kernel.run_with(Hook::FromContainer, &back.frame, Meta { gso_size: 0, mark });
+        let outcome = kernel.run_with(Hook::FromContainer, &back.frame, Meta { mark, ..Meta::default() });
         (outcome.verdict, outcome.moved.into_keys().collect::<Vec<_>>())
     };
     let sent = (Verdict::Redirect, vec![Event::Count(Counter::ToUnderlay.name())]);
@@ -219,7 +219,7 @@ fn what_the_kernel_refuses_to_encapsulate_is_counted_once() {
     let kernel = Kernel::scene();
     // A super-frame without a kind of segmentation, as only a test run has, cannot grow by a header.
     let frame = udp_v4(&OWN, &REMOTE);
-    let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size: 500, mark: 0 });
+    let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size: 500, ..Meta::default() });
     let moved: Vec<_> = outcome.moved.into_iter().collect();
     let expected = Event::Drop(VNI, DropReason::KernelRefused.name());
     assert_eq!(moved, [(expected, 1)]);

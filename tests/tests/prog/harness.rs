@@ -17,6 +17,7 @@ use overlay_user::datapath::bpf::{OBJECT, constants};
 /// Size of `struct __sk_buff`, and offsets of what a test sets in it.
 const CONTEXT: usize = 192;
 const CONTEXT_MARK: usize = 8;
+const CONTEXT_PRIORITY: usize = 32;
 const CONTEXT_GSO_SEGS: usize = 164;
 const CONTEXT_GSO_SIZE: usize = 176;
 /// Room for what comes out: the largest frame the kernel takes in, and an outer header.
@@ -28,18 +29,20 @@ pub(crate) enum Hook {
     FromContainer,
     Unguarded,
     FromUnderlay,
+    FromAnchor,
     ToUnderlay,
 }
 
 impl Hook {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::FromContainer, Self::Unguarded, Self::FromUnderlay, Self::ToUnderlay];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::FromContainer, Self::Unguarded, Self::FromUnderlay, Self::FromAnchor, Self::ToUnderlay];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::FromContainer => "from_container",
             Self::Unguarded => "unguarded",
             Self::FromUnderlay => "from_underlay",
+            Self::FromAnchor => "from_anchor",
             Self::ToUnderlay => "to_underlay",
         }
     }
@@ -51,6 +54,7 @@ pub(crate) struct Meta {
     /// Payload bytes of each segment of a super-frame; 0 for none.
     pub(crate) gso_size: u32,
     pub(crate) mark: u32,
+    pub(crate) priority: u32,
 }
 
 /// What a program said.
@@ -79,8 +83,9 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     /// The frame as the program left it.
     pub(crate) frame: Vec<u8>,
-    /// Its mark.
+    /// Its mark, and its priority.
     pub(crate) mark: u32,
+    pub(crate) priority: u32,
     /// What it counted, and how often.
     pub(crate) moved: BTreeMap<Event, u64>,
 }
@@ -165,7 +170,7 @@ impl Kernel {
             *moved.get_mut(&event).expect("no counter is removed") -= count;
         }
         moved.retain(|_, count| *count > 0);
-        Outcome { verdict, frame: out, mark: meta.mark, moved }
+        Outcome { verdict, frame: out, mark: meta.mark, priority: meta.priority, moved }
     }
 
     /// Runs a program on a frame; its verdict, and the length of what it left in `out`. `meta` becomes what it left.
@@ -178,6 +183,7 @@ impl Kernel {
     ) -> (Verdict, usize) {
         let mut context = [0; CONTEXT];
         context[CONTEXT_MARK..][..4].copy_from_slice(&meta.mark.to_ne_bytes());
+        context[CONTEXT_PRIORITY..][..4].copy_from_slice(&meta.priority.to_ne_bytes());
         context[CONTEXT_GSO_SIZE..][..4].copy_from_slice(&meta.gso_size.to_ne_bytes());
         context[CONTEXT_GSO_SEGS..][..4].copy_from_slice(&u32::from(meta.gso_size > 0).to_ne_bytes());
         let mut left = [0; CONTEXT];
@@ -196,6 +202,7 @@ impl Kernel {
             7 => Verdict::Redirect,
             other => panic!("{} answered {other}", hook.name()),
         };
+        meta.priority = u32::from_ne_bytes(left[CONTEXT_PRIORITY..][..4].try_into().expect("4 bytes"));
         meta.mark = u32::from_ne_bytes(left[CONTEXT_MARK..][..4].try_into().expect("4 bytes"));
         (verdict, result.data_size_out as usize)
     }

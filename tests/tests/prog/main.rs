@@ -4,6 +4,7 @@
 //! and no traffic. Frames are built and read by `etherparse`, not by our own parser. Every refused frame stands
 //! beside one that gets through and differs in the one thing tested.
 
+mod anchor;
 mod arp;
 mod dhcp;
 mod ecn;

@@ -3,7 +3,8 @@
 use overlay_common::DropReason;
 
 /// The sources of these tests that run frames.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
+    include_str!("anchor.rs"),
     include_str!("arp.rs"),
     include_str!("dhcp.rs"),
     include_str!("ecn.rs"),
@@ -53,6 +54,8 @@ fn names_do_not_change() {
         "kernel_refused",
         "vxlan_from_container",
         "unguarded",
+        "no_anchor",
+        "forged_anchor",
     ];
     // Later versions add to the end.
     assert_eq!(names[..expected.len()], expected);

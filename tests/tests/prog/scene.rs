@@ -227,7 +227,8 @@ impl Kernel {
         }
         // One that is not IP comes back to the device, with its outer header, and goes from there as it is.
         assert_eq!(back.verdict, Verdict::Redirect, "frame {frame:02x?}");
-        let sent = self.run_with(Hook::FromContainer, &back.frame, Meta { gso_size: 0, mark: back.mark });
+        let sent =
+            self.run_with(Hook::FromContainer, &back.frame, Meta { mark: back.mark, ..Meta::default() });
         let expected = BTreeMap::from([(Event::Count(Counter::ToUnderlay.name()), 1)]);
         assert_eq!((sent.verdict, sent.moved), (Verdict::Redirect, expected), "frame {frame:02x?}");
         assert_eq!((sent.frame.as_slice(), sent.mark), (back.frame.as_slice(), back.mark));

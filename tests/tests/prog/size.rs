@@ -64,7 +64,7 @@ fn of_a_super_frame_the_segments_count() {
     let kernel = Kernel::scene();
     let [frame, _, _] = of_length(&REMOTE, 3000);
     let reason_at = |gso_size| {
-        let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size, mark: 0 });
+        let outcome = kernel.run_with(Hook::FromContainer, &frame, Meta { gso_size, ..Meta::default() });
         outcome.moved.into_iter().collect::<Vec<_>>()
     };
     // With an IPv4 and a UDP header, 28 bytes. The one that fits comes as far as the kernel, which cannot grow the
@@ -73,7 +73,7 @@ fn of_a_super_frame_the_segments_count() {
     assert_eq!(reason_at(limit), [(Event::Drop(VNI, DropReason::KernelRefused.name()), 1)]);
     assert_eq!(reason_at(limit + 1), [(Event::Drop(VNI, DropReason::TooBig.name()), 1)]);
     // One that is not IP would never be cut up.
-    let meta = Meta { gso_size: 10, mark: 0 };
+    let meta = Meta { gso_size: 10, ..Meta::default() };
     let outcome = kernel.run_with(Hook::FromContainer, &not_ip(&OWN, &REMOTE), meta);
     let moved: Vec<_> = outcome.moved.into_iter().collect();
     assert_eq!(moved, [(Event::Drop(VNI, DropReason::TooBig.name()), 1)]);

@@ -59,7 +59,7 @@ fn vxlan_of_a_network_of_ours_without_the_mark_is_dropped() {
 fn with_the_mark_it_passes() {
     let kernel = Kernel::scene();
     let run = |mark| {
-        let outcome = kernel.run_with(HOOK, &forged(VNI), Meta { gso_size: 0, mark });
+        let outcome = kernel.run_with(HOOK, &forged(VNI), Meta { mark, ..Meta::default() });
         (outcome.verdict, outcome.moved)
     };
     for place in [0, 1, 77, MAX_VTEPS - 1] {
@@ -77,7 +77,7 @@ fn what_from_container_sends_has_the_mark() {
     for frame in each_kind(&OWN, &REMOTE) {
         let sent = kernel.run(Hook::FromContainer, &frame);
         assert_eq!((sent.verdict, sent.mark), (Verdict::Redirect, to_vtep(0)));
-        let meta = Meta { gso_size: 0, mark: sent.mark };
+        let meta = Meta { mark: sent.mark, ..Meta::default() };
         assert_eq!(kernel.run_with(HOOK, &sent.frame, meta).verdict, Verdict::Pass);
         drops(&kernel, &sent.frame, VNI);
         // What stays here has none.
@@ -147,7 +147,7 @@ fn a_segment_of_a_super_frame_does_not_hide_it() {
     let segment = |vni| [header(vni), vec![0xc3; 92]].concat();
     let run = |segments: &[u32], gso_size| {
         let payload: Vec<u8> = segments.iter().flat_map(|vni| segment(*vni)).collect();
-        let outcome = kernel.run_with(HOOK, &datagram(&payload), Meta { gso_size, mark: 0 });
+        let outcome = kernel.run_with(HOOK, &datagram(&payload), Meta { gso_size, ..Meta::default() });
         (outcome.verdict, outcome.moved)
     };
     let passed = (Verdict::Pass, BTreeMap::new());

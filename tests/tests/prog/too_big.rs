@@ -42,7 +42,7 @@ fn packet_v6(protocol: IpNumber, start: &[u8], len: usize) -> Vec<u8> {
 /// Asserts that a frame is dropped as too big and that its sender is told; what it is told.
 #[track_caller]
 fn answer(kernel: &Kernel, frame: &[u8], gso_size: u32) -> Vec<u8> {
-    let outcome = kernel.run_with(Hook::FromContainer, frame, Meta { gso_size, mark: 0 });
+    let outcome = kernel.run_with(Hook::FromContainer, frame, Meta { gso_size, ..Meta::default() });
     let expected = BTreeMap::from([
         (Event::Count(Counter::TooBigAnswered.name()), 1),
         (Event::Drop(VNI, DropReason::TooBig.name()), 1),
@@ -105,7 +105,7 @@ fn of_a_super_frame_the_longest_segment_counts_with_its_headers() {
     let mut tcp = [0; 32];
     tcp[12] = 8 << 4;
     let refused = |frame: &[u8], gso_size: u32| {
-        let outcome = kernel.run_with(Hook::FromContainer, frame, Meta { gso_size, mark: 0 });
+        let outcome = kernel.run_with(Hook::FromContainer, frame, Meta { gso_size, ..Meta::default() });
         outcome.moved.contains_key(&Event::Drop(VNI, DropReason::TooBig.name()))
     };
     let mtu = u32::from(INNER_MTU);

@@ -107,7 +107,7 @@ fn of_a_super_frame_the_segments_count() {
     let kernel = Kernel::scene();
     let [frame, _, other] = of_length(&REMOTE_V6, 3000);
     let moved = |frame: &[u8], gso_size| {
-        kernel.run_with(Hook::FromContainer, frame, Meta { gso_size, mark: 0 }).moved
+        kernel.run_with(Hook::FromContainer, frame, Meta { gso_size, ..Meta::default() }).moved
     };
     // With the smallest headers. The kernel cannot grow the super-frame of a test run.
     let limit = u32::from(INNER_MTU_V6) - 28;
@@ -122,7 +122,7 @@ fn a_frame_that_comes_back_goes_where_its_outer_header_says() {
     let mut kernel = Kernel::scene();
     let back = kernel.run(Hook::FromContainer, &not_ip(&OWN, &REMOTE_V6));
     let again = |kernel: &Kernel, mark| {
-        let outcome = kernel.run_with(Hook::FromContainer, &back.frame, Meta { gso_size: 0, mark });
+        let outcome = kernel.run_with(Hook::FromContainer, &back.frame, Meta { mark, ..Meta::default() });
         (outcome.verdict, outcome.moved.into_keys().collect::<Vec<_>>())
     };
     let sent = (Verdict::Redirect, vec![Event::Count(Counter::ToUnderlay.name())]);

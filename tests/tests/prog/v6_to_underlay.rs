@@ -69,7 +69,7 @@ fn what_from_container_sends_passes() {
     for frame in each_kind(&OWN, &REMOTE_V6) {
         let sent = kernel.run(Hook::FromContainer, &frame);
         assert_eq!((sent.verdict, sent.mark), (Verdict::Redirect, to_vtep(6)));
-        let meta = Meta { gso_size: 0, mark: sent.mark };
+        let meta = Meta { mark: sent.mark, ..Meta::default() };
         assert_eq!(kernel.run_with(HOOK, &sent.frame, meta).verdict, Verdict::Pass);
         drops(&kernel, &sent.frame, VNI);
     }
@@ -124,7 +124,9 @@ fn a_segment_of_a_super_frame_does_not_hide_it() {
     for place in 0..30 {
         let mut segments = vec![segment(FOREIGN_VNI); 30];
         let run = |segments: &[Vec<u8>]| {
-            kernel.run_with(HOOK, &datagram(&segments.concat()), Meta { gso_size: 100, mark: 0 }).verdict
+            kernel
+                .run_with(HOOK, &datagram(&segments.concat()), Meta { gso_size: 100, ..Meta::default() })
+                .verdict
         };
         assert_eq!(run(&segments), Verdict::Pass, "the control");
         segments[place] = segment(OTHER_VNI);

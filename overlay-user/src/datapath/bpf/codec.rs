@@ -17,14 +17,24 @@ use crate::{
 };
 
 pub(super) fn node(entry: &NodeEntry) -> map::NodeConfig {
-    map::NodeConfig::new((entry.vtep_v4, entry.vtep_v6), entry.underlay.0, entry.udp_port)
+    let vteps = (entry.vtep_v4, entry.vtep_v6);
+    let mut config = map::NodeConfig::new(vteps, entry.underlay.0, entry.udp_port);
+    config.anchor = entry.anchor.map_or(0, |anchor| anchor.0);
+    config.flags = if entry.shared { map::NodeConfig::SHARED } else { 0 };
+    config
 }
 
 /// What `CONFIG` says; none where it has never been written.
 pub(super) fn node_back(config: map::NodeConfig) -> Option<NodeEntry> {
     let (vtep_v4, vtep_v6) = config.vteps();
-    let underlay = Ifindex(config.underlay);
-    (config.udp_port() != 0).then(|| NodeEntry { vtep_v4, vtep_v6, underlay, udp_port: config.udp_port() })
+    (config.udp_port() != 0).then(|| NodeEntry {
+        vtep_v4,
+        vtep_v6,
+        underlay: Ifindex(config.underlay),
+        udp_port: config.udp_port(),
+        anchor: (config.anchor != 0).then_some(Ifindex(config.anchor)),
+        shared: config.flags & map::NodeConfig::SHARED != 0,
+    })
 }
 
 /// A network; `slice` is what it has of `FDB_V4`.
@@ -124,7 +134,9 @@ pub(super) fn fdb(
 
 fn fdb_at(at: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, DatapathError> {
     match *at {
-        Fdb::Local { ifindex } => Ok(map::Fdb::local(ifindex.0)),
+        Fdb::Local { ifindex, forwards } => {
+            Ok(map::Fdb::local(ifindex.0).with_flags(if forwards { map::Fdb::FORWARDS } else { 0 }))
+        }
         Fdb::Remote { vtep, encrypted } => {
             let place = place(vtep).ok_or_else(|| {
                 unsupported(&format!("an endpoint behind VTEP {vtep}, which is not installed"))
@@ -138,7 +150,9 @@ fn fdb_at(at: &Fdb, place: impl Fn(IpAddr) -> Option<u32>) -> Result<map::Fdb, D
 pub(super) fn fdb_back(fdb: map::Fdb, vtep: impl Fn(u32) -> Option<IpAddr>) -> Option<Station> {
     let has = |flag| fdb.flags() & flag != 0;
     let at = match fdb.delivery() {
-        map::Fdb::PEER | map::Fdb::EGRESS => Fdb::Local { ifindex: Ifindex(fdb.to()) },
+        map::Fdb::PEER | map::Fdb::EGRESS => {
+            Fdb::Local { ifindex: Ifindex(fdb.to()), forwards: has(map::Fdb::FORWARDS) }
+        }
         _ => Fdb::Remote { vtep: vtep(fdb.to())?, encrypted: has(map::Fdb::ENCRYPTED) },
     };
     let answers = Answers { ipv4: has(map::Fdb::HAS_IPV4), link_local: has(map::Fdb::HAS_LINK_LOCAL) };

@@ -48,8 +48,13 @@ impl By {
 }
 
 /// The programs there are.
-pub(super) const PROGRAMS: [Program; 4] =
-    [Program::FromContainer, Program::Unguarded, Program::FromUnderlay, Program::ToUnderlay];
+pub(super) const PROGRAMS: [Program; 5] = [
+    Program::FromContainer,
+    Program::Unguarded,
+    Program::FromAnchor,
+    Program::FromUnderlay,
+    Program::ToUnderlay,
+];
 
 /// Whether a pin is one of a program or a map, whose information would be taken for a link's.
 fn is_no_link(pin: &Path) -> bool {
@@ -199,7 +204,9 @@ fn detach_at(path: &Path, program: Program, ifindex: Ifindex, device: &str) -> R
 /// The side of a device that a program is attached to.
 pub(super) const fn side(program: Program) -> TcAttachType {
     match program {
-        Program::FromContainer | Program::Unguarded | Program::FromUnderlay => TcAttachType::Ingress,
+        Program::FromContainer | Program::Unguarded | Program::FromUnderlay | Program::FromAnchor => {
+            TcAttachType::Ingress
+        }
         Program::ToUnderlay => TcAttachType::Egress,
     }
 }

@@ -72,7 +72,7 @@ fn verify(loaded: &SchedClassifier, program: Program) -> Result<(), DatapathErro
     frame[12..14].copy_from_slice(&[0x88, 0xb5]);
     match program {
         // They would drop the frame, and count it.
-        Program::FromContainer | Program::Unguarded => return Ok(()),
+        Program::FromContainer | Program::Unguarded | Program::FromAnchor => return Ok(()),
         Program::FromUnderlay | Program::ToUnderlay => {}
     }
     let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::default() };
