@@ -76,7 +76,7 @@ fn push<O: OuterHeader>(
     }
     let mut pkt = match pkt.grow_ip::<O>()? {
         Grown::Whole(pkt) => pkt,
-        tunnel => return Ok(tunnel),
+        tunnel @ Grown::Tunnel(_) => return Ok(tunnel),
     };
     *pkt.at_mut::<O>(0)? = outer();
     *pkt.at_mut::<Eth>(O::LEN)? = eth;

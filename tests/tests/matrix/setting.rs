@@ -101,7 +101,7 @@ fn declare_peer(lab: &mut Lab, name: &str) -> Netns {
     lab.underlay.attach(&netns, "eth0", VTEP.into(), 24, "peer").expect("attached");
     netns.ip("link add vxlan0 type vxlan id 42 remote 10.88.0.1 dstport 4789").expect("a vxlan device");
     let mac = device_mac(&netns, "vxlan0").map(|byte| format!("{byte:02x}")).join(":");
-    lab.cluster.nodes.push(Node { name: "peer".to_owned(), vtep: IpAddr::V4(VTEP), external: true });
+    lab.cluster.nodes.push(Node { name: "peer".to_owned(), vteps: vec![IpAddr::V4(VTEP)], external: true });
     lab.cluster.endpoints.push(Endpoint {
         network: BLUE.to_owned(),
         node: "peer".to_owned(),
