@@ -21,12 +21,11 @@ const RATIO_SLACK: f64 = 0.03;
 /// What programs cost.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Costs {
-    /// The CPU that the times were taken on: what one helper costs beside another is its own.
-    pub cpu: String,
     /// Instructions that the verifier went through, by kernel, as in `6.18`, and program: another counts differently.
     pub instructions: BTreeMap<String, BTreeMap<String, u32>>,
-    /// The time of each way as a part of that of `four_lru`, both less that of the empty program.
-    pub ratios: BTreeMap<String, f64>,
+    /// The time of each way as a part of that of `four_lru`, both less that of the empty program, by the CPU that it was
+    /// taken on: what one helper costs beside another is its own.
+    pub ratios: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 /// One thing measured, and what it may come to.
@@ -71,7 +70,7 @@ impl Costs {
         parse(&text).with_context(|| format!("{} is not as `--accept` writes it", path.display()))
     }
 
-    /// Makes what was measured the budget; of other kernels, and of times where none were taken, it stays.
+    /// Makes what was measured the budget; that of other kernels and other CPUs stays.
     pub fn accept(&mut self, measured: Self) -> Result<()> {
         self.take(measured);
         self.write()
@@ -79,9 +78,7 @@ impl Costs {
 
     fn take(&mut self, measured: Self) {
         self.instructions.extend(measured.instructions);
-        if !measured.ratios.is_empty() {
-            (self.cpu, self.ratios) = (measured.cpu, measured.ratios);
-        }
+        self.ratios.extend(measured.ratios);
     }
 
     fn write(&self) -> Result<()> {
@@ -95,15 +92,15 @@ impl Costs {
             let programs = programs.iter().map(|(name, count)| format!("{name} = {count}\n"));
             format!("\n[instructions.{kernel:?}]\n{}", programs.collect::<String>())
         });
-        let ratios = self.ratios.iter().map(|(name, ratio)| format!("{name:?} = {ratio:.2}\n"));
+        let ratios = self.ratios.iter().map(|(cpu, ways)| {
+            let ways = ways.iter().map(|(name, ratio)| format!("{name:?} = {ratio:.2}\n"));
+            format!("\n[ratio.{cpu:?}]\n{}", ways.collect::<String>())
+        });
         format!(
             "# What the kernel programs may cost. `cargo xtask bench prog --check` and `cargo xtask test vm` fail where\n\
              # something takes a tenth more; both write what they measure into this file by `--accept`.\n\n\
-             # The CPU that the times were taken on.\n\
-             cpu = {:?}\n\n\
              # Instructions that the verifier went through, by kernel.{}\n\
-             # The time of a frame's way as a part of that of the reference program four_lru.\n[ratio]\n{}",
-            self.cpu,
+             # The time of a frame's way as a part of that of the reference program four_lru, by CPU.{}",
             instructions.collect::<String>(),
             ratios.collect::<String>()
         )
@@ -120,8 +117,11 @@ impl Costs {
     }
 
     fn keep(&mut self, other: &Self, choose: fn(f64, f64) -> f64) {
-        for (name, ratio) in &mut self.ratios {
-            *ratio = other.ratios.get(name).map_or(*ratio, |other| choose(*ratio, *other));
+        for (cpu, ways) in &mut self.ratios {
+            let Some(others) = other.ratios.get(cpu) else { continue };
+            for (name, ratio) in ways {
+                *ratio = others.get(name).map_or(*ratio, |other| choose(*ratio, *other));
+            }
         }
     }
 
@@ -131,8 +131,8 @@ impl Costs {
         for (kernel, programs) in &measured.instructions {
             lines.extend(self.judge_instructions(kernel, programs));
         }
-        if !measured.ratios.is_empty() {
-            lines.extend(self.judge_ratios(measured));
+        for (cpu, ways) in &measured.ratios {
+            lines.extend(self.judge_ratios(cpu, ways));
         }
         lines
     }
@@ -155,27 +155,23 @@ impl Costs {
         lines
     }
 
-    fn judge_ratios(&self, measured: &Self) -> Vec<Line> {
+    fn judge_ratios(&self, cpu: &str, measured: &BTreeMap<String, f64>) -> Vec<Line> {
+        let what = |name: &String| format!("{name}: time of four_lru's");
+        let most = |budget: f64| budget + (budget * GROWTH).max(RATIO_SLACK);
+        let two = |number: f64| format!("{number:.2}");
+        let budgets = self.ratios.get(cpu);
         let mut lines = Vec::new();
-        for (name, ratio) in &measured.ratios {
-            let budget = self.ratios.get(name).copied();
-            let most = |budget: f64| budget + (budget * GROWTH).max(RATIO_SLACK);
-            let verdict = if budget.is_some() && self.cpu != measured.cpu {
-                let (ours, theirs) = (&measured.cpu, &self.cpu);
-                Verdict::Skipped(format!("the budget is for the CPU {theirs}, this is {ours}"))
-            } else {
+        for (name, ratio) in measured {
+            let budget = budgets.and_then(|budgets| budgets.get(name)).copied();
+            let verdict = if budgets.is_some() {
                 within(budget.map(|budget| *ratio <= most(budget)))
+            } else {
+                Verdict::Skipped(format!("there is no budget for the CPU {cpu}"))
             };
-            let two = |number: f64| format!("{number:.2}");
-            lines.push(line(
-                format!("{name}: time of four_lru's"),
-                Some(two(*ratio)),
-                budget.map(two),
-                verdict,
-            ));
+            lines.push(line(what(name), Some(two(*ratio)), budget.map(two), verdict));
         }
-        let gone = self.ratios.keys().filter(|name| !measured.ratios.contains_key(*name));
-        lines.extend(gone.map(|name| line::<u32>(name.clone(), None, None, Verdict::Over)));
+        let gone = budgets.into_iter().flatten().filter(|(name, _)| !measured.contains_key(*name));
+        lines.extend(gone.map(|(name, budget)| line(what(name), None, Some(two(*budget)), Verdict::Over)));
         lines
     }
 }
@@ -207,7 +203,6 @@ pub fn table(lines: &[Line]) -> Vec<String> {
 /// Reads the text of the budget's file.
 fn parse(text: &str) -> Result<Costs> {
     let table: toml::Table = text.parse()?;
-    let cpu = table.get("cpu").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
     let part = |name: &str| table.get(name).and_then(toml::Value::as_table).cloned().unwrap_or_default();
     let instructions = part("instructions").into_iter().map(|(kernel, programs)| {
         let programs = programs.as_table().cloned().with_context(|| format!("`{kernel}` is no table"))?;
@@ -217,13 +212,13 @@ fn parse(text: &str) -> Result<Costs> {
         });
         Ok((kernel, counts.collect::<Result<_>>()?))
     });
-    let ratios = part("ratio").into_iter().map(|(name, ratio)| {
-        let ratio = ratio.as_float().with_context(|| format!("`{name}` is no ratio"))?;
-        Ok((name, ratio))
+    let ratios = part("ratio").into_iter().map(|(cpu, ways)| {
+        let ways = ways.as_table().cloned().with_context(|| format!("`{cpu}` is no table"))?;
+        let ratios = ways.into_iter().map(|(name, ratio)| {
+            let ratio = ratio.as_float().with_context(|| format!("`{name}` is no ratio"))?;
+            Ok((name, ratio))
+        });
+        Ok((cpu, ratios.collect::<Result<_>>()?))
     });
-    Ok(Costs {
-        cpu,
-        instructions: instructions.collect::<Result<_>>()?,
-        ratios: ratios.collect::<Result<_>>()?,
-    })
+    Ok(Costs { instructions: instructions.collect::<Result<_>>()?, ratios: ratios.collect::<Result<_>>()? })
 }

@@ -85,7 +85,7 @@ impl Report {
         let ratios = self.times.iter().filter(|(path, _)| ours(path.program));
         let ratios = ratios.filter_map(|(path, _)| Some((path.title(), self.ratio(path)?)));
         let instructions = [(kernel(), instructions)].into();
-        Ok(Costs { cpu: cpu_model(), instructions, ratios: ratios.collect() })
+        Ok(Costs { instructions, ratios: [(cpu_model(), ratios.collect())].into() })
     }
 
     fn of(&self, program: &str) -> Option<&Times> {

@@ -6,12 +6,12 @@ fn of(kernel: &str, instructions: u32) -> BTreeMap<String, BTreeMap<String, u32>
     [(kernel.to_owned(), [("to_underlay".to_owned(), instructions)].into())].into()
 }
 
+fn on(cpu: &str, ratio: f64) -> BTreeMap<String, BTreeMap<String, f64>> {
+    [(cpu.to_owned(), [("to_underlay: TCP".to_owned(), ratio)].into())].into()
+}
+
 fn costs(instructions: u32, ratio: f64) -> Costs {
-    Costs {
-        cpu: "a".into(),
-        instructions: of("6.18", instructions),
-        ratios: [("to_underlay: TCP".to_owned(), ratio)].into(),
-    }
+    Costs { instructions: of("6.18", instructions), ratios: on("a", ratio) }
 }
 
 fn verdicts(budget: &Costs, measured: &Costs) -> Vec<Verdict> {
@@ -36,9 +36,8 @@ fn short_times_have_the_slack_of_the_clock() {
 #[test]
 fn what_has_no_budget_and_what_is_gone_are_over() {
     let other = Costs {
-        cpu: "a".into(),
         instructions: [("6.18".to_owned(), [("another".to_owned(), 1)].into())].into(),
-        ratios: [("another".to_owned(), 0.1)].into(),
+        ratios: [("a".to_owned(), [("another".to_owned(), 0.1)].into())].into(),
     };
     // Of each kind, one that is measured and one that is gone.
     let over = [Verdict::Over, Verdict::Over, Verdict::Over, Verdict::Over];
@@ -57,11 +56,15 @@ fn instructions_are_judged_by_the_budget_of_their_kernel() {
 }
 
 #[test]
-fn times_of_another_cpu_are_not_judged() {
-    let measured = Costs { cpu: "b".into(), ..costs(1, 0.9) };
-    let verdicts = verdicts(&costs(1, 0.1), &measured);
-    assert!(matches!(&verdicts[1], Verdict::Skipped(reason) if reason.contains("CPU")), "{verdicts:?}");
-    assert_eq!(verdicts[0], Verdict::Within);
+fn times_are_judged_by_the_budget_of_their_cpu() {
+    let mut budget = costs(1, 0.1);
+    let measured = Costs { ratios: on("b", 0.9), ..costs(1, 0.9) };
+    let skipped = verdicts(&budget, &measured);
+    assert!(matches!(&skipped[1], Verdict::Skipped(reason) if reason.contains("CPU b")), "{skipped:?}");
+    assert_eq!(skipped[0], Verdict::Within);
+    budget.ratios.extend(on("b", 0.9));
+    assert_eq!(verdicts(&budget, &measured), [Verdict::Within, Verdict::Within]);
+    assert_eq!(verdicts(&budget, &Costs { ratios: on("b", 1.0), ..measured })[1], Verdict::Over);
 }
 
 #[test]
@@ -69,10 +72,10 @@ fn what_is_accepted_leaves_the_rest_as_it_was() {
     let mut budget = costs(1000, 0.5);
     budget.take(Costs { instructions: of("6.1", 7), ..Costs::default() });
     assert_eq!(budget.instructions, [of("6.18", 1000), of("6.1", 7)].into_iter().flatten().collect());
-    assert_eq!((&budget.cpu[..], &budget.ratios), ("a", &costs(1, 0.5).ratios));
-    budget.take(Costs { cpu: "b".into(), ..costs(2, 0.6) });
+    assert_eq!(budget.ratios, on("a", 0.5));
+    budget.take(Costs { ratios: on("b", 0.6), ..costs(2, 0.4) });
     assert_eq!(budget.instructions, [of("6.18", 2), of("6.1", 7)].into_iter().flatten().collect());
-    assert_eq!((&budget.cpu[..], &budget.ratios), ("b", &costs(1, 0.6).ratios));
+    assert_eq!(budget.ratios, on("b", 0.6).into_iter().chain(on("a", 0.5)).collect());
 }
 
 #[test]
