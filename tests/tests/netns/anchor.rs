@@ -42,6 +42,16 @@ const FAMILIES: [Family; 2] = [
     },
 ];
 
+impl Family {
+    /// Two hosts that have found each other; in blue, `a` (1) on the first and `b` (2) on the second.
+    fn pair(&self, name: &str) -> Lab {
+        let lab = pair_at(&format!("{name}{}", self.number), self.vteps);
+        // Over IPv6 the kernel asks for a neighbour only once duplicates of its own link-local address are ruled out.
+        wait_for("the next hop", LIMIT, || container(&lab, "a").netns.ping(v4(2).into()));
+        lab
+    }
+}
+
 /// The VNI of both devices.
 const ANCHOR_VNI: u32 = 0x00ff_fffe;
 /// A VNI of nobody's network here.
@@ -71,7 +81,7 @@ fn super_frames_of_udp_arrive_and_single_datagrams_need_no_device() {
 }
 
 fn super_frames_arrive(family: &Family) {
-    let lab = pair_at(&format!("quic{}", family.number), family.vteps);
+    let lab = family.pair("quic");
     let (there, before) = (&lab.hosts[1], Drops::read(&lab.hosts[1]));
     for ip in addresses(2) {
         let first = left(there);
@@ -94,7 +104,7 @@ fn without_the_device_such_frames_are_dropped_and_counted() {
 }
 
 fn dropped_without(family: &Family) {
-    let mut lab = pair_at(&format!("noanchor{}", family.number), family.vteps);
+    let mut lab = family.pair("noanchor");
     assert!(links(&lab.hosts[1].netns).contains_key(family.anchor), "the control");
     lab.hosts[1].stop_agent().expect("stopped");
     lab.hosts[1].netns.ip(&format!("link delete {}", family.anchor)).expect("deleted");
@@ -121,7 +131,7 @@ fn a_device_that_was_deleted_or_altered_is_put_back() {
 }
 
 fn put_back(family: &Family) {
-    let lab = pair_at(&format!("anchorback{}", family.number), family.vteps);
+    let lab = family.pair("anchorback");
     let anchor = family.anchor;
     let host = &lab.hosts[1];
     let repaired = || host.status().expect("status")["audit"]["by_kind"]["anchor"].as_u64().unwrap_or(0);
@@ -143,7 +153,7 @@ fn what_comes_to_the_device_by_another_way_is_dropped() {
 }
 
 fn forged_is_dropped(family: &Family) {
-    let lab = pair_at(&format!("forged{}", family.number), family.vteps);
+    let lab = family.pair("forged");
     let host = &lab.hosts[0];
     let inner = udp4((mac(2), mac(1)), v4(2), v4(1), 6001);
     let forged = [&[8, 0, 0, 0][..], &(ANCHOR_VNI << 8).to_be_bytes(), &inner].concat();
@@ -216,7 +226,7 @@ fn a_stream_survives_segmenting_and_merging_on_the_underlay() {
 }
 
 fn survives(family: &Family, data: &Data) {
-    let lab = pair_at(&format!("segment{}", family.number), family.vteps);
+    let lab = family.pair("segment");
     let (a, b) = (container(&lab, "a"), container(&lab, "b"));
     let before = [0, 1].map(|host| Drops::read(&lab.hosts[host]));
     for words in ["tso off tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off gro on", "tx off"] {
