@@ -93,7 +93,9 @@ fn forwarding(ends: &Ends<'_>, data: &Data) -> Result<String> {
 fn nested(ends: &Ends<'_>, data: &Data) -> Result<String> {
     let pair = [(ends.near, ends.far_ip), (ends.far, ends.near_ip)];
     for ((netns, remote), ip) in pair.iter().zip(INNERMOST) {
-        netns.ip(&format!("link add nest type vxlan id 7 remote {remote} dstport 4789"))?;
+        // As the peer's own device, beside which it may be on the port (`vxlan_find_sock`).
+        let sums = if remote.is_ipv6() { "udp6zerocsumrx" } else { "" };
+        netns.ip(&format!("link add nest type vxlan id 7 remote {remote} dstport 4789 {sums}"))?;
         netns.ip(&format!("address add {ip}/24 dev nest"))?;
         // 50 or 70 bytes less than the network has, of which the device knows nothing.
         let mtu = ends.setting.mtu() - if remote.is_ipv4() { 50 } else { 70 };

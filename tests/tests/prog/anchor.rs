@@ -135,7 +135,9 @@ fn without_the_device_of_its_family_nothing_goes_up() {
             [alone, kernel.run(Hook::FromUnderlay, &frame)]
         };
         let (own, other) = if v6 { ([0, 56], [55, 0]) } else { ([55, 0], [0, 56]) };
-        only(own).iter().for_each(|outcome| assert_left(outcome, &frame));
+        for outcome in only(own) {
+            assert_left(&outcome, &frame);
+        }
         for outcome in only(other) {
             let counted = BTreeMap::from([(Event::Drop(VNI, DropReason::NoAnchor.name()), 1)]);
             assert_eq!((outcome.verdict, outcome.moved), (Verdict::Drop, counted));
