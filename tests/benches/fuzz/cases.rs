@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    grammar::{INNER, IP, UDP, fix_ip},
+    family::Family,
+    grammar::fix_ip,
     judge::{Expected, Found, Judge},
 };
 
@@ -119,12 +120,13 @@ pub(crate) fn shrink(judge: &mut Judge, mut best: Found, base: &[u8]) -> Result<
             keep(judge, &mut best, frame)?;
         }
     }
+    let family = Family::of(&best.frame);
     let mut by = best.frame.len();
     while by > 0 {
         let mut frame = best.frame.clone();
-        if frame.len() >= INNER + by {
+        if frame.len() >= family.inner() + by {
             frame.truncate(frame.len() - by);
-            for (at, from) in [(IP + 2, IP), (UDP + 4, UDP)] {
+            for (at, from) in [family.ip_length(), (family.udp() + 4, family.udp())] {
                 let length = (frame.len() - from) as u16;
                 frame[at..at + 2].copy_from_slice(&length.to_be_bytes());
             }
@@ -135,7 +137,7 @@ pub(crate) fn shrink(judge: &mut Judge, mut best: Found, base: &[u8]) -> Result<
         by /= 2;
     }
     // What is left of the payload.
-    for at in INNER + 14..best.frame.len() {
+    for at in family.inner() + 14..best.frame.len() {
         let mut frame = best.frame.clone();
         frame[at] = 0;
         keep(judge, &mut best, frame)?;

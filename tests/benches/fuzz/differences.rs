@@ -8,6 +8,7 @@ use overlay_common::DropReason;
 
 use crate::{
     claims,
+    family::Family,
     parsed::Parsed,
     scene::{MEMBERS, OUR_VTEP, Place, SECRET_VNI, VNI, place_of},
 };
@@ -20,6 +21,8 @@ pub(crate) struct Difference {
     pub(crate) holds: fn(&Parsed<'_>) -> bool,
     /// What our programs count; the host has the frame where it is `Unguarded` (see `Lane`).
     pub(crate) counted: DropReason,
+    /// The only family of outer headers that it can be met over, if there is but one.
+    pub(crate) over: Option<Family>,
     /// Why.
     pub(crate) why: &'static str,
 }
@@ -33,72 +36,105 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         name: "outer VLAN tag 0",
         holds: |frame| frame.tagged,
         counted: PASSED,
+        over: None,
         why: "a priority tag: VTEPs send none, so it is left to the host",
     },
     Difference {
         name: "outer group MAC",
         holds: |frame| frame.to_group,
         counted: PASSED,
+        over: None,
         why: "VXLAN for one VTEP goes to its MAC address",
     },
     Difference {
         name: "outer group address",
         holds: |frame| frame.dst != OUR_VTEP,
         counted: PASSED,
+        over: None,
         why: "the VTEP has one address; no network uses underlay multicast",
     },
     Difference {
         name: "outer IPv4 options",
-        holds: |frame| frame.options > 0,
+        holds: |frame| frame.between.options > 0,
         counted: DropReason::Malformed,
+        over: Some(Family::V4),
         why: "no VTEP sends any, and they would not be summed",
+    },
+    Difference {
+        name: "five extension headers",
+        holds: |frame| frame.between.extensions > 4,
+        counted: DropReason::Malformed,
+        over: Some(Family::V6),
+        why: "no VTEP sends any; four are followed, and no more",
+    },
+    Difference {
+        name: "outer routing header",
+        holds: |frame| frame.between.routing,
+        counted: DropReason::Malformed,
+        over: Some(Family::V6),
+        why: "no VTEP sends one; it might lead elsewhere (RFC 5095)",
+    },
+    Difference {
+        name: "outer length 0",
+        holds: |frame| frame.no_length,
+        counted: DropReason::Malformed,
+        over: Some(Family::V6),
+        why: "a jumbogram without its option (RFC 2675), or nothing at all",
     },
     Difference {
         name: "sender is no VTEP",
         holds: |frame| !MEMBERS.iter().any(|(_, vtep)| *vtep == frame.src),
         counted: DropReason::UnknownVtep,
+        over: None,
         why: "RFC 7348 section 7: who can reach the port must not reach containers",
     },
     Difference {
         name: "sender is no member",
         holds: |frame| !MEMBERS.contains(&(frame.vni, frame.src)),
         counted: DropReason::VtepNotInVni,
+        over: None,
         why: "a node without an endpoint in a network has nothing to say there",
     },
     Difference {
         name: "encrypted network",
         holds: |frame| frame.vni == SECRET_VNI,
         counted: DropReason::NotEncrypted,
+        over: None,
         why: "in clear it is not from a member",
     },
     Difference {
         name: "inner source MAC",
         holds: |frame| !frame.inner_src.is_unicast(),
         counted: DropReason::Malformed,
+        over: None,
         why: "no station has a group's address or zero (IEEE 802.3 section 3.2.3)",
     },
     Difference {
         name: "broadcast, multicast",
         holds: |frame| frame.inner_dst.is_multicast() && !claims::concerns(frame),
         counted: DropReason::Bum,
+        over: None,
         why: "no flooding: only ARP and neighbour discovery are for groups",
     },
     Difference {
         name: "inner VLAN tag",
         holds: |frame| matches!(frame.ethertype, 0x8100 | 0x88a8),
         counted: DropReason::VlanTagged,
+        over: None,
         why: "RFC 7348 section 6.1: should be discarded",
     },
     Difference {
         name: "MAC in no table",
         holds: |frame| to_one(frame) && place(frame).is_none(),
         counted: DropReason::UnknownMac,
+        over: None,
         why: "the tables are complete: nobody else can be there",
     },
     Difference {
         name: "behind a VTEP",
         holds: |frame| to_one(frame) && matches!(place(frame), Some(Place::Behind(_))),
         counted: DropReason::SplitHorizon,
+        over: None,
         why: "what a VTEP sends never goes to a VTEP: no loops",
     },
     claim("claim: another VTEP", |frame| refused(frame, DropReason::SpoofedMac), DropReason::SpoofedMac),
@@ -109,36 +145,47 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         name: "neighbours: malformed",
         holds: |frame| refused(frame, DropReason::Malformed),
         counted: DropReason::Malformed,
+        over: None,
         why: "a claim that cannot be read cannot be checked (RFC 6980)",
     },
     Difference {
         name: "neighbours: no question",
         holds: |frame| refused(frame, DropReason::Bum),
         counted: DropReason::Bum,
+        over: None,
         why: "an announcement to all: the tables have it already",
     },
     Difference {
         name: "neighbours: own",
         holds: |frame| refused(frame, DropReason::OwnNeigh),
         counted: DropReason::OwnNeigh,
+        over: None,
         why: "duplicate address detection: the table decides duplicates",
     },
     Difference {
         name: "neighbours: nobody",
         holds: |frame| refused(frame, DropReason::UnknownNeigh),
         counted: DropReason::UnknownNeigh,
+        over: None,
         why: "a question for an address that no endpoint has",
     },
     Difference {
         name: "neighbours: elsewhere",
         holds: |frame| refused(frame, DropReason::SplitHorizon),
         counted: DropReason::SplitHorizon,
+        over: None,
         why: "a question for an endpoint of another node, which is asked itself",
     },
 ];
 
 const fn claim(name: &'static str, holds: fn(&Parsed<'_>) -> bool, counted: DropReason) -> Difference {
-    Difference { name, holds, counted, why: "what a station says of itself must be what the tables have" }
+    Difference {
+        name,
+        holds,
+        counted,
+        over: None,
+        why: "what a station says of itself must be what the tables have",
+    }
 }
 
 fn to_one(frame: &Parsed<'_>) -> bool {

@@ -10,19 +10,14 @@ use crate::{
     build::{
         each_kind, eth, extension, fragment_offset, icmpv6, not_ip, udp, udp_v4, v4, v4_with, v6, v6_with,
     },
+    family::{Family, IP},
     parsed::checksum,
     scene::{
-        ABROAD, BESIDE, DEVICE_MAC, EGRESS, FOREIGN_VNI, LOCAL, NAMED, NOBODY, OTHER_VNI, OTHER_VTEP,
-        OUR_VTEP, OUTER_DST, OWN, PLAIN, PLAIN_VTEP, REMOTE, SECRET_VNI, STRANGER, Station, UDP_PORT, VNI,
-        VTEP,
+        ABROAD, ABROAD_V6, BESIDE, DEVICE_MAC, EGRESS, FOREIGN_VNI, LOCAL, NAMED, NOBODY, OTHER_VNI,
+        OTHER_VTEP, OUR_VTEP, OUTER_DST, OWN, PLAIN, PLAIN_VTEP, REMOTE, SECRET_VNI, STRANGER, Station,
+        UDP_PORT, VNI, VTEP, over_v6,
     },
 };
-
-/// Offsets in a frame without IP options and tags.
-pub(crate) const IP: usize = 14;
-pub(crate) const UDP: usize = 34;
-pub(crate) const VXLAN: usize = 42;
-pub(crate) const INNER: usize = 50;
 
 /// Inner frames.
 pub(crate) struct Grammar {
@@ -31,12 +26,16 @@ pub(crate) struct Grammar {
     /// To anybody else: other stations, groups, questions.
     other: Vec<(Vec<u8>, Ipv4Addr)>,
     /// From the container, for what our programs encapsulate.
-    outbound: Vec<Vec<u8>>,
+    outbound: [Vec<Vec<u8>>; 2],
 }
 
 impl Grammar {
     pub(crate) fn new() -> Self {
-        let mut this = Self { local: Vec::new(), other: Vec::new(), outbound: Vec::new() };
+        let mut this = Self {
+            local: Vec::new(),
+            other: Vec::new(),
+            outbound: [ABROAD, ABROAD_V6].map(|dst| unicast(&OWN, &dst)),
+        };
         for (src, vtep) in [(REMOTE, VTEP), (BESIDE, VTEP), (PLAIN, PLAIN_VTEP)] {
             for dst in [OWN, LOCAL, EGRESS, NAMED] {
                 let frames = unicast(&src, &dst).into_iter().chain(neighbours(&src, &dst, dst.mac));
@@ -51,12 +50,11 @@ impl Grammar {
                 this.other.extend(frames.map(|frame| (frame, vtep)));
             }
         }
-        this.outbound = unicast(&OWN, &ABROAD);
         this
     }
 
     /// A valid packet, and what of: the same of the same numbers.
-    pub(crate) fn packet(&self, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn packet(&self, family: Family, random: &mut Random) -> Vec<u8> {
         let from = if random.below(3) < 2 { &self.local } else { &self.other };
         let (inner, vtep) = pick(random, from);
         let src = if random.below(16) > 0 {
@@ -69,15 +67,19 @@ impl Grammar {
             1 => SECRET_VNI,
             _ => VNI,
         };
-        let mut frame = wrap(inner, src, vni);
+        let mut frame = wrap(family, inner, src, vni);
         if random.below(2) == 0 {
-            vary(&mut frame, random);
+            vary(&mut frame, family, random);
         }
         fix_ip(&mut frame);
+        let udp = family.udp();
         match random.below(8) {
-            0 => sum_udp(&mut frame),
-            1 => frame[UDP + 6..UDP + 8].copy_from_slice(&(random.next() as u16).to_be_bytes()),
+            0 => sum_udp(&mut frame, family),
+            1 => frame[udp + 6..udp + 8].copy_from_slice(&(random.next() as u16).to_be_bytes()),
             _ => {}
+        }
+        if family == Family::V6 && random.below(8) == 0 {
+            extend(&mut frame, random);
         }
         frame
     }
@@ -88,9 +90,9 @@ impl Grammar {
         &pick(random, from).0
     }
 
-    /// A frame of the container to a station behind the kernel's VTEP.
-    pub(crate) fn outbound(&self, random: &mut Random) -> Vec<u8> {
-        let mut frame = pick(random, &self.outbound).clone();
+    /// A frame of the container to a station behind the kernel's VTEP of a family.
+    pub(crate) fn outbound(&self, family: Family, random: &mut Random) -> Vec<u8> {
+        let mut frame = pick(random, &self.outbound[family as usize]).clone();
         if random.below(2) == 0 {
             mark(&mut frame, 0, random);
         }
@@ -99,16 +101,71 @@ impl Grammar {
 }
 
 /// What VTEPs may say as they like: TOS, TTL, numbers and source ports; and marks of congestion inside.
-fn vary(frame: &mut [u8], random: &mut Random) {
+fn vary(frame: &mut [u8], family: Family, random: &mut Random) {
     let any = random.next().to_be_bytes();
-    frame[IP + 1] = if any[0] & 1 == 0 { any[1] & 3 } else { any[1] };
-    frame[IP + 4..IP + 6].copy_from_slice(&any[2..4]);
-    frame[IP + 6] = if any[4] & 1 == 0 { 0x40 } else { 0 };
-    frame[IP + 8] = any[5];
-    frame[UDP..UDP + 2].copy_from_slice(&any[6..8]);
-    if random.below(2) == 0 {
-        mark(frame, INNER, random);
+    let tos = if any[0] & 1 == 0 { any[1] & 3 } else { any[1] };
+    match family {
+        Family::V4 => {
+            frame[IP + 1] = tos;
+            frame[IP + 4..IP + 6].copy_from_slice(&any[2..4]);
+            frame[IP + 6] = if any[4] & 1 == 0 { 0x40 } else { 0 };
+            frame[IP + 8] = any[5];
+        }
+        Family::V6 => {
+            frame[IP] = 0x60 | tos >> 4;
+            frame[IP + 1] = tos << 4 | any[4] & 0xf;
+            frame[IP + 2..IP + 4].copy_from_slice(&any[2..4]);
+            frame[IP + 7] = any[5];
+        }
     }
+    frame[family.udp()..family.udp() + 2].copy_from_slice(&any[6..8]);
+    if random.below(2) == 0 {
+        mark(frame, family.inner(), random);
+    }
+}
+
+/// Puts extension headers in front of what an outer IPv6 header is followed by, its length right.
+pub(crate) fn extend(frame: &mut Vec<u8>, random: &mut Random) {
+    let (mut chain, mut next) = (Vec::new(), frame[IP + 6]);
+    for place in (0..=random.below(5)).rev() {
+        let kind = match random.below(16) {
+            0..=4 if place == 0 => 0,
+            0 => 0,
+            5..=7 => 44,
+            8 => 43,
+            _ => 60,
+        };
+        chain = [extension_of(kind, next, random), chain].concat();
+        next = kind;
+    }
+    frame[IP + 6] = next;
+    let length = u16::from_be_bytes([frame[IP + 4], frame[IP + 5]]).wrapping_add(chain.len() as u16);
+    frame[IP + 4..IP + 6].copy_from_slice(&length.to_be_bytes());
+    frame.splice(IP + 40..IP + 40, chain);
+}
+
+/// An extension header of a kind: nearly always one that the kernel bears.
+fn extension_of(kind: u8, next: u8, random: &mut Random) -> Vec<u8> {
+    let any = random.next().to_be_bytes();
+    if kind == 44 {
+        // Whole, the first part, or a later one.
+        let offset = *pick(random, &[0, 0, 0, 0, 1, 1, 8, 9]);
+        return vec![next, any[0], 0, offset, any[1], any[2], any[3], any[4]];
+    }
+    let words = *pick(random, &[0_u8, 0, 0, 1, 2, 6]);
+    let mut header = vec![0; (usize::from(words) + 1) * 8];
+    header[..2].copy_from_slice(&[next, words]);
+    if kind == 43 {
+        header[2..4].copy_from_slice(&[*pick(random, &[0, 2, 3, 4, 253]), any[0] & any[1] & 1]);
+    } else if words == 0 && any[0] & 1 == 0 {
+        // Padding.
+        header[2..4].copy_from_slice(&[1, 4]);
+    } else {
+        // An option that is skipped by who does not know it (RFC 4727), or any.
+        header[2] = if any[0] & 6 == 0 { any[1] } else { 0x1e };
+        header[3] = words * 8 + 4;
+    }
+    header
 }
 
 /// Sets the ECN field of an inner IP packet, with its checksum.
@@ -127,15 +184,26 @@ fn mark(frame: &mut [u8], inner: usize, random: &mut Random) {
 }
 
 /// Puts an outer header around an inner frame; its IPv4 checksum is still to be made.
-pub(crate) fn wrap(inner: &[u8], src: Ipv4Addr, vni: u32) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(INNER + inner.len() + 64);
+pub(crate) fn wrap(family: Family, inner: &[u8], src: Ipv4Addr, vni: u32) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(family.inner() + inner.len() + 64);
     frame.extend(DEVICE_MAC.octets());
     frame.extend(OUTER_DST.octets());
-    frame.extend([0x08, 0, 0x45, 0]);
-    frame.extend((36 + inner.len() as u16).to_be_bytes());
-    frame.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
-    frame.extend(src.octets());
-    frame.extend(OUR_VTEP.octets());
+    match family {
+        Family::V4 => {
+            frame.extend([0x08, 0, 0x45, 0]);
+            frame.extend((36 + inner.len() as u16).to_be_bytes());
+            frame.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
+            frame.extend(src.octets());
+            frame.extend(OUR_VTEP.octets());
+        }
+        Family::V6 => {
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+            frame.extend((16 + inner.len() as u16).to_be_bytes());
+            frame.extend([17, 64]);
+            frame.extend(over_v6(src).octets());
+            frame.extend(over_v6(OUR_VTEP).octets());
+        }
+    }
     frame.extend(50_000_u16.to_be_bytes());
     frame.extend(UDP_PORT.to_be_bytes());
     frame.extend((16 + inner.len() as u16).to_be_bytes());
@@ -145,9 +213,11 @@ pub(crate) fn wrap(inner: &[u8], src: Ipv4Addr, vni: u32) -> Vec<u8> {
     frame
 }
 
-/// Makes the checksum of the outer IPv4 header anew.
+/// Makes the checksum of an outer IPv4 header anew.
 pub(crate) fn fix_ip(frame: &mut [u8]) {
-    fix_ip_at(frame, IP);
+    if Family::of(frame) == Family::V4 {
+        fix_ip_at(frame, IP);
+    }
 }
 
 fn fix_ip_at(frame: &mut [u8], at: usize) {
@@ -161,15 +231,17 @@ fn fix_ip_at(frame: &mut [u8], at: usize) {
 }
 
 /// Makes the checksum of the outer UDP datagram.
-pub(crate) fn sum_udp(frame: &mut [u8]) {
-    frame[UDP + 6..UDP + 8].fill(0);
-    let length = (frame.len() - UDP) as u32;
-    let start = u32::from(!checksum(&frame[IP + 12..IP + 20], 17 + length));
-    let sum = match checksum(&frame[UDP..], start) {
+fn sum_udp(frame: &mut [u8], family: Family) {
+    let udp = family.udp();
+    frame[udp + 6..udp + 8].fill(0);
+    let length = (frame.len() - udp) as u32;
+    let addresses = if family == Family::V4 { IP + 12 } else { IP + 8 };
+    let start = u32::from(!checksum(&frame[addresses..udp], 17 + length));
+    let sum = match checksum(&frame[udp..], start) {
         0 => 0xffff,
         sum => sum,
     };
-    frame[UDP + 6..UDP + 8].copy_from_slice(&sum.to_be_bytes());
+    frame[udp + 6..udp + 8].copy_from_slice(&sum.to_be_bytes());
 }
 
 pub(crate) fn pick<'a, T>(random: &mut Random, from: &'a [T]) -> &'a T {
@@ -213,7 +285,12 @@ fn unicast(src: &Station, dst: &Station) -> Vec<Vec<u8>> {
     // A length in the place of an EtherType (IEEE 802.3), nothing but the header, nested VXLAN.
     frames.push(eth(dst.mac, src.mac, 3, &[0xaa, 0xaa, 3, 0, 0, 0]));
     frames.push(not_ip(src, dst)[..14].to_vec());
-    frames.push(eth4(&v4(src.v4, dst.v4, IpNumber::UDP, &wrap(&udp_v4(src, dst), VTEP, VNI)[UDP..])));
+    frames.push(eth4(&v4(
+        src.v4,
+        dst.v4,
+        IpNumber::UDP,
+        &wrap(Family::V4, &udp_v4(src, dst), VTEP, VNI)[Family::V4.udp()..],
+    )));
     frames
 }
 

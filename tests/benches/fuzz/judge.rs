@@ -13,7 +13,7 @@ use crate::{
     differences::{self, BYTES, DIFFERENCES},
     lane::Lane,
     mutate::Outbound,
-    parsed::{self, Parsed},
+    parsed::{Mended, Parsed},
     wire::LONGEST,
 };
 
@@ -54,8 +54,11 @@ pub(crate) struct Tally {
     pub(crate) rows: Vec<u64>,
     /// Frames of each row of the differences of bytes.
     pub(crate) bytes: Vec<u64>,
-    /// Frames whose outer UDP checksum was wrong.
+    /// Frames whose outer UDP checksum was wrong, and others with options that the kernel did not bear.
     pub(crate) unsummed: u64,
+    pub(crate) unread: u64,
+    /// What `from_underlay` dropped, by reason.
+    pub(crate) dropped: Vec<u64>,
     /// How often frames were tried again because one came late.
     pub(crate) late: u64,
     /// Frames of the container that the kernel delivered, and those that our programs dropped.
@@ -65,13 +68,20 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self { rows: vec![0; DIFFERENCES.len()], bytes: vec![0; BYTES.len()], ..Self::default() }
+        Self {
+            rows: vec![0; DIFFERENCES.len()],
+            bytes: vec![0; BYTES.len()],
+            dropped: vec![0; DropReason::ALL.len()],
+            ..Self::default()
+        }
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         self.frames += other.frames;
         self.delivered += other.delivered;
         self.unsummed += other.unsummed;
+        self.unread += other.unread;
+        self.dropped.iter_mut().zip(&other.dropped).for_each(|(sum, more)| *sum += more);
         self.late += other.late;
         self.sent += other.sent;
         self.unsent += other.unsent;
@@ -83,21 +93,14 @@ impl Tally {
 /// A pair of hosts, and what was met on them.
 pub(crate) struct Judge {
     pub(crate) lane: Lane,
+    /// Of the family that frames are now of.
     pub(crate) tally: Tally,
-    /// What `from_container` dropped: the same counters have both.
-    outbound: Vec<u64>,
     room: Box<[u8; LONGEST]>,
 }
 
 impl Judge {
     pub(crate) fn new(lane: Lane) -> Self {
-        let outbound = vec![0; DropReason::ALL.len()];
-        Self { lane, tally: Tally::new(), outbound, room: Box::new([0; LONGEST]) }
-    }
-
-    /// How often `from_underlay` dropped for a reason.
-    pub(crate) fn inbound_dropped(&self, reason: DropReason) -> u64 {
-        self.lane.dropped(reason) - self.outbound[reason as usize]
+        Self { lane, tally: Tally::new(), room: Box::new([0; LONGEST]) }
     }
 
     /// How many frames XDP took out of their tunnels.
@@ -108,6 +111,15 @@ impl Judge {
     /// Tries frames; those that ours did not do with what it must.
     pub(crate) fn batch(&mut self, frames: Vec<Vec<u8>>) -> Result<Vec<Found>> {
         self.tally.frames += frames.len() as u64;
+        let before = self.lane.all_dropped();
+        let found = self.sorted(frames)?;
+        for reason in moved(&before, &self.lane.all_dropped()) {
+            self.tally.dropped[reason as usize] += 1;
+        }
+        Ok(found)
+    }
+
+    fn sorted(&mut self, frames: Vec<Vec<u8>>) -> Result<Vec<Found>> {
         let mut deliver = Vec::new();
         let mut drop = Vec::new();
         let mut rows = vec![Vec::new(); DIFFERENCES.len()];
@@ -146,13 +158,14 @@ impl Judge {
         if let Some(delivered) = self.lane.from_kernel.receive(&mut self.room)? {
             return Ok(expected(frame, delivered.to_vec(), &mut self.tally));
         }
-        // The kernel sums the outer datagram, our programs do not: without its checksum they must agree.
-        let Some(without) = parsed::without_wrong_udp_checksum(frame) else { return Ok(Expected::Drop) };
-        self.lane.to_kernel.send(&without)?;
+        // The kernel sums the outer datagram and looks at options, our programs do neither: without that they must agree.
+        let Some(mended) = Mended::read(frame) else { return Ok(Expected::Drop) };
+        self.lane.to_kernel.send(&mended.frame)?;
         let Some(delivered) = self.lane.from_kernel.receive(&mut self.room)? else {
             return Ok(Expected::Drop);
         };
-        self.tally.unsummed += 1;
+        self.tally.unsummed += u64::from(mended.unsummed);
+        self.tally.unread += u64::from(!mended.unsummed);
         Ok(expected(frame, delivered.to_vec(), &mut self.tally))
     }
 
@@ -232,7 +245,6 @@ impl Judge {
     pub(crate) fn outbound(&mut self, frames: Vec<Outbound>) -> Result<Vec<Found>> {
         let mut found = Vec::new();
         self.drain()?;
-        let before = self.lane.all_dropped();
         for frame in frames {
             self.tally.frames += 1;
             let mut outcome = self.sent(&frame)?;
@@ -243,9 +255,6 @@ impl Judge {
                 outcome = self.sent(&frame)?;
             }
             found.extend(outcome);
-        }
-        for reason in moved(&before, &self.lane.all_dropped()) {
-            self.outbound[reason as usize] += 1;
         }
         self.drain()?;
         Ok(found)

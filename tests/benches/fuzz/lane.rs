@@ -25,8 +25,8 @@ use overlay_user::datapath::bpf::{BROKEN, OBJECT};
 
 use crate::{
     scene::{
-        self, DEVICE_MAC, Devices, KERNEL_MAC, KERNEL_VTEP, OTHER_VNI, OUR_VTEP, OUTER_DST, OWN, SECRET_VNI,
-        VNI, WAY_OUT, WAY_OUT_MAC,
+        self, DEVICE_MAC, Devices, KERNEL_MAC, KERNEL_VTEP, KERNEL_VTEP_V6, OTHER_VNI, OUR_VTEP, OUTER_DST,
+        OWN, SECRET_VNI, VNI, WAY_OUT, WAY_OUT_MAC, over_v6,
     },
     wire::Wire,
 };
@@ -158,6 +158,8 @@ impl Hosts {
         // A fragment of one frame would else wait for that of another.
         hosts.kernel.sysctl("net/ipv4/ipfrag_low_thresh", "0")?;
         hosts.kernel.sysctl("net/ipv4/ipfrag_high_thresh", "0")?;
+        hosts.kernel.sysctl("net/ipv6/ip6frag_low_thresh", "0")?;
+        hosts.kernel.sysctl("net/ipv6/ip6frag_high_thresh", "0")?;
         let cable = |(a, a_name, a_mac): (&Netns, &str, MacAddr),
                      (b, b_name, b_mac): (&Netns, &str, MacAddr)| {
             let b_ns = b.name();
@@ -187,17 +189,36 @@ impl Hosts {
         self.ours.ip("link set way0 arp on")?;
         self.ours.ip(&format!("address add {WAY_OUT}/24 dev way0"))?;
         self.ours.ip(&format!("neigh add {KERNEL_VTEP} lladdr {KERNEL_MAC} dev way0 nud permanent"))?;
+        self.addresses_v6()?;
         for vni in [VNI, OTHER_VNI, SECRET_VNI] {
-            // Made where its UDP socket is to be, then moved to where it delivers.
-            self.kernel.ip(&format!(
-                "link add vxlan{vni} address {VXLAN_MAC} type vxlan id {vni} dstport {} nolearning",
-                scene::UDP_PORT
-            ))?;
-            self.kernel.ip(&format!("link set vxlan{vni} netns {}", self.sink.name()))?;
-            self.sink.run(&["ethtool", "-K", &format!("vxlan{vni}"), "gro", "off"])?;
-            self.sink.ip(&format!("link set vxlan{vni} arp off up"))?;
+            for (name, more) in
+                [(format!("vxlan{vni}"), ""), (format!("vxlan{vni}v6"), "local :: udp6zerocsumrx")]
+            {
+                // Made where its UDP socket is to be, then moved to where it delivers.
+                self.kernel.ip(&format!(
+                    "link add {name} address {VXLAN_MAC} type vxlan id {vni} dstport {} nolearning {more}",
+                    scene::UDP_PORT
+                ))?;
+                self.kernel.ip(&format!("link set {name} netns {}", self.sink.name()))?;
+                self.sink.run(&["ethtool", "-K", &name, "gro", "off"])?;
+                self.sink.ip(&format!("link set {name} arp off up"))?;
+            }
         }
         Ok(())
+    }
+
+    fn addresses_v6(&self) -> Result<()> {
+        for (netns, device, address, length) in [
+            (&self.kernel, "kernel1", OUR_VTEP, 128),
+            (&self.kernel, "way1", KERNEL_VTEP_V6, 128),
+            (&self.ours, "way0", WAY_OUT, 64),
+        ] {
+            netns.ip(&format!("link set {device} addrgenmode none"))?;
+            netns.sysctl(&format!("net/ipv6/conf/{device}/disable_ipv6"), "0")?;
+            netns.ip(&format!("address add {}/{length} dev {device} nodad", over_v6(address)))?;
+        }
+        let remote = over_v6(KERNEL_VTEP_V6);
+        self.ours.ip(&format!("neigh add {remote} lladdr {KERNEL_MAC} dev way0 nud permanent")).map(drop)
     }
 }
 

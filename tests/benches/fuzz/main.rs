@@ -10,6 +10,7 @@ mod build;
 mod cases;
 mod claims;
 mod differences;
+mod family;
 mod grammar;
 mod judge;
 mod lane;
@@ -25,10 +26,12 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Parser as _;
+use overlay_common::DropReason;
 use overlay_tests::interrupt;
 
 use self::{
     differences::DIFFERENCES,
+    family::Family,
     grammar::Grammar,
     judge::{Found, Judge},
     lane::{Fault, Lane, Side},
@@ -92,11 +95,11 @@ fn fuzz(options: &Options) -> Result<bool> {
     }
     results.take("no unexplained difference", outcome.found.is_empty());
     let found = std::mem::take(&mut outcome.found);
-    for Numbered { found, index, outbound } in found.into_iter().take(WRITTEN) {
+    for Numbered { found, index, outbound, family } in found.into_iter().take(WRITTEN) {
         let found = if outbound {
             found
         } else {
-            cases::shrink(&mut outcome.judge, found, &mutate::unmutated(&grammar, seed, index))?
+            cases::shrink(&mut outcome.judge, found, &mutate::unmutated(&grammar, family, seed, index))?
         };
         let way = if outbound { "out" } else { "in" };
         let path = cases::write(&format!("{seed}-{way}-{index}"), &found)?;
@@ -135,29 +138,32 @@ fn corpus(results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// Whether every reason was met often enough, and every intended difference at all.
+/// Whether over each family every reason was met often enough, and every intended difference at all.
 fn coverage(outcome: &Outcome, results: &mut Results) {
     let least = (u128::from(HITS) * outcome.took.as_millis() / HITS_IN.as_millis()).min(HITS.into());
-    let rare: Vec<&str> = outcome
-        .dropped
-        .iter()
-        .filter(|(reason, count)| report::absent(*reason).is_none() && u128::from(*count) < least)
-        .map(|(reason, _)| reason.name())
-        .collect();
-    if !rare.is_empty() {
-        println!("counted less than {least} times: {}", rare.join(", "));
+    for family in Family::ALL {
+        let (tally, word) = (&outcome.tallies[family as usize], family.word());
+        let counts = DropReason::ALL.into_iter().zip(&tally.dropped);
+        let rare: Vec<&str> = counts
+            .filter(|(reason, count)| report::absent(*reason).is_none() && u128::from(**count) < least)
+            .map(|(reason, _)| reason.name())
+            .collect();
+        if !rare.is_empty() {
+            println!("counted less than {least} times over {word}: {}", rare.join(", "));
+        }
+        results.take(&format!("every reason was met over {word}"), rare.is_empty());
+        let unmet: Vec<&str> = DIFFERENCES
+            .iter()
+            .zip(&tally.rows)
+            .filter(|(row, count)| row.over.is_none_or(|over| over == family) && **count == 0)
+            .map(|(row, _)| row.name)
+            .collect();
+        if !unmet.is_empty() {
+            println!("never met over {word}: {}", unmet.join(", "));
+        }
+        results.take(&format!("every intended difference was met over {word}"), unmet.is_empty());
+        let what = format!("the kernel delivers what our programs encapsulate over {word}");
+        results.take(&what, tally.sent > 0);
     }
-    results.take("every reason was met", rare.is_empty());
-    let unmet: Vec<&str> = DIFFERENCES
-        .iter()
-        .zip(&outcome.tally.rows)
-        .filter(|(_, count)| **count == 0)
-        .map(|(row, _)| row.name)
-        .collect();
-    if !unmet.is_empty() {
-        println!("never met: {}", unmet.join(", "));
-    }
-    results.take("every intended difference was met", unmet.is_empty());
     results.take("XDP takes frames out of their tunnels", outcome.by_xdp > 0);
-    results.take("the kernel delivers what our programs encapsulate", outcome.tally.sent > 0);
 }

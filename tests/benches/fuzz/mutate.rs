@@ -1,11 +1,14 @@
 //! Changes of a packet: small ones, that get past the outer headers, and lies about lengths.
 
+use std::net::Ipv6Addr;
+
 use overlay_tests::Random;
 
 use crate::{
-    grammar::{Grammar, INNER, IP, UDP, VXLAN, fix_ip, pick},
+    family::{Family, IP},
+    grammar::{Grammar, extend, fix_ip, pick},
     parsed::{Inner6, Last},
-    scene::{DEVICE_MAC, OUR_VTEP, UDP_PORT},
+    scene::{DEVICE_MAC, OTHER_VTEP, OUR_VTEP, UDP_PORT, over_v6},
 };
 
 /// Bytes that lengths, types and counts turn on.
@@ -14,14 +17,14 @@ const TELLING: [u8; 14] = [0, 1, 2, 4, 5, 6, 17, 44, 58, 0x3f, 0x40, 0x7f, 0x80,
 const SHORTEST: usize = 15;
 
 /// A packet of the grammar and what a seed makes of it.
-pub(crate) fn packet(grammar: &Grammar, seed: u64, index: u64) -> Vec<u8> {
+pub(crate) fn packet(grammar: &Grammar, family: Family, seed: u64, index: u64) -> Vec<u8> {
     let mut random = Random::new(of(seed, index));
-    let mut frame = grammar.packet(&mut random);
+    let mut frame = grammar.packet(family, &mut random);
     if random.below(3) == 0 {
         return frame;
     }
     for _ in 0..=random.below(3) {
-        mutate(&mut frame, grammar, &mut random);
+        mutate(&mut frame, family, grammar, &mut random);
     }
     // Most changes of an outer header only break its checksum: they are to be met behind it, too.
     if random.below(8) > 0 {
@@ -32,8 +35,8 @@ pub(crate) fn packet(grammar: &Grammar, seed: u64, index: u64) -> Vec<u8> {
 }
 
 /// The packet before it was mutated.
-pub(crate) fn unmutated(grammar: &Grammar, seed: u64, index: u64) -> Vec<u8> {
-    grammar.packet(&mut Random::new(of(seed, index)))
+pub(crate) fn unmutated(grammar: &Grammar, family: Family, seed: u64, index: u64) -> Vec<u8> {
+    grammar.packet(family, &mut Random::new(of(seed, index)))
 }
 
 /// A frame of the container.
@@ -44,9 +47,9 @@ pub(crate) struct Outbound {
 }
 
 /// A container's frame of a seed.
-pub(crate) fn outbound(grammar: &Grammar, seed: u64, index: u64) -> Outbound {
+pub(crate) fn outbound(grammar: &Grammar, family: Family, seed: u64, index: u64) -> Outbound {
     let mut random = Random::new(of(!seed, index));
-    let mut frame = grammar.outbound(&mut random);
+    let mut frame = grammar.outbound(family, &mut random);
     let mutations = random.below(3);
     // More extension headers than are followed are no mutation.
     let followed = !Inner6::read(&frame).is_some_and(|packet| matches!(packet.last, Last::Lost));
@@ -65,22 +68,24 @@ fn of(seed: u64, index: u64) -> u64 {
     Random::new(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95)).next()
 }
 
-fn mutate(frame: &mut Vec<u8>, grammar: &Grammar, random: &mut Random) {
+fn mutate(frame: &mut Vec<u8>, family: Family, grammar: &Grammar, random: &mut Random) {
+    let inner = family.inner();
     match random.below(16) {
         0 => flip(frame, 0, random),
-        1 | 2 => flip(frame, INNER, random),
+        1 | 2 => flip(frame, inner, random),
         3 => tell(frame, IP, random),
-        4 | 5 => tell(frame, INNER, random),
-        6 => tell(frame, INNER + 12, random),
+        4 | 5 => tell(frame, inner, random),
+        6 => tell(frame, inner + 12, random),
         7 => cut(frame, SHORTEST, random),
-        8 => shorten(frame, random),
+        8 => shorten(frame, family, random),
         9 => frame.extend(std::iter::repeat_n(0x5a, 1 + random.below(60) as usize)),
-        10 => lie(frame, random),
-        11 => header(frame, random),
+        10 => lie(frame, family, random),
+        11 => header(frame, family, random),
         12 => outer_ethernet(frame, random),
-        13 => address(frame, random),
-        14 => options(frame, random),
-        _ => splice(frame, grammar.inner(random), random),
+        13 => address(frame, family, random),
+        14 if family == Family::V4 => options(frame, random),
+        14 if frame.len() >= family.inner() => extend(frame, random),
+        _ => splice(frame, family, grammar.inner(random), random),
     }
 }
 
@@ -118,48 +123,67 @@ fn cut(frame: &mut Vec<u8>, least: usize, random: &mut Random) {
 }
 
 /// Ends the inner frame early, and says so: nearly always among its headers.
-fn shorten(frame: &mut Vec<u8>, random: &mut Random) {
-    let inner = frame.len().saturating_sub(INNER);
+fn shorten(frame: &mut Vec<u8>, family: Family, random: &mut Random) {
+    let inner = frame.len().saturating_sub(family.inner());
     let most = if random.below(8) > 0 { inner.min(100) } else { inner };
-    let left = random.below(1 + most as u64) as usize;
-    if frame.len() > INNER + left {
-        frame.truncate(INNER + left);
-        set(frame, IP + 2, (36 + left) as u16);
-        set(frame, UDP + 4, (16 + left) as u16);
+    let left = family.inner() + random.below(1 + most as u64) as usize;
+    if frame.len() > left {
+        frame.truncate(left);
+        set_lengths(frame, family);
+    }
+}
+
+/// Says how long the frame is, in the IP and in the UDP header.
+fn set_lengths(frame: &mut [u8], family: Family) {
+    let length = frame.len();
+    for (at, from) in [family.ip_length(), (family.udp() + 4, family.udp())] {
+        set(frame, at, (length - from) as u16);
     }
 }
 
 /// Says another length.
-fn lie(frame: &mut [u8], random: &mut Random) {
+fn lie(frame: &mut [u8], family: Family, random: &mut Random) {
     let near = |length: usize, random: &mut Random| match random.below(4) {
         0 => *pick(random, &[0, 1, 7, 8, 15, 16, 19, 20, 28, 29, 36, 50, 0xffff]),
         _ => (length as u16).wrapping_add(random.below(33) as u16).wrapping_sub(16),
     };
-    let (ip, udp) = (frame.len().saturating_sub(IP), frame.len().saturating_sub(UDP));
+    let (at, from) = family.ip_length();
+    let (ip, udp) = (frame.len().saturating_sub(from), frame.len().saturating_sub(family.udp()));
     if random.below(3) < 2 {
-        set(frame, UDP + 4, near(udp, random));
+        set(frame, family.udp() + 4, near(udp, random));
     }
     if random.below(3) == 0 {
-        set(frame, IP + 2, near(ip, random));
+        set(frame, at, near(ip, random));
     }
 }
 
-/// Changes a field of the IPv4, UDP or VXLAN header.
-fn header(frame: &mut [u8], random: &mut Random) {
+/// Changes a field of the IP, UDP or VXLAN header.
+fn header(frame: &mut [u8], family: Family, random: &mut Random) {
+    let (udp, vxlan) = (family.udp(), family.vxlan());
     let any = random.next();
     match random.below(12) {
+        0..=2 if family == Family::V6 => header_v6(frame, random),
         0 => set(frame, IP + 6, *pick(random, &[0x2000, 0x8000, 0x4000, 1, 0x2001, 0x6000])),
         1 => put(frame, IP, &[*pick(random, &[0x44, 0x46, 0x4f, 0x55, 0x65, 0x05])]),
         2 => put(frame, IP + 9, &[*pick(random, &[0, 1, 6, 17, 132, 136])]),
-        3 => set(frame, UDP + 2, *pick(random, &[0, 4790, 8472, UDP_PORT.swap_bytes()])),
-        4 => set(frame, UDP, *pick(random, &[0, UDP_PORT, 53])),
-        5 => set(frame, UDP + 6, any as u16),
-        6 => put(frame, VXLAN, &[1 << random.below(8)]),
-        7 => put(frame, VXLAN, &[8 | 1 << random.below(8)]),
-        8 => put(frame, VXLAN + 1 + random.below(3) as usize, &[1 << random.below(8)]),
-        9 => put(frame, VXLAN + 7, &[1 << random.below(8)]),
-        10 => put(frame, VXLAN + 4 + random.below(3) as usize, &[any as u8]),
-        _ => put(frame, IP + 8, &[any as u8 & 1]),
+        3 => set(frame, udp + 2, *pick(random, &[0, 4790, 8472, UDP_PORT.swap_bytes()])),
+        4 => set(frame, udp, *pick(random, &[0, UDP_PORT, 53])),
+        5 => set(frame, udp + 6, any as u16),
+        6 => put(frame, vxlan, &[1 << random.below(8)]),
+        7 => put(frame, vxlan, &[8 | 1 << random.below(8)]),
+        8 => put(frame, vxlan + 1 + random.below(3) as usize, &[1 << random.below(8)]),
+        9 => put(frame, vxlan + 7, &[1 << random.below(8)]),
+        10 => put(frame, vxlan + 4 + random.below(3) as usize, &[any as u8]),
+        _ => put(frame, if family == Family::V6 { IP + 7 } else { IP + 8 }, &[any as u8 & 1]),
+    }
+}
+
+/// Changes a field of the IPv6 header.
+fn header_v6(frame: &mut [u8], random: &mut Random) {
+    match random.below(4) {
+        0 => put(frame, IP, &[*pick(random, &[0x40, 0x50, 0x70, 0x06])]),
+        1 => set(frame, IP + 4, 0),
+        _ => put(frame, IP + 6, &[*pick(random, &[0, 1, 6, 17, 43, 44, 50, 51, 58, 59, 60, 135, 136])]),
     }
 }
 
@@ -179,8 +203,34 @@ fn outer_ethernet(frame: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// From or to another IPv4 address.
-fn address(frame: &mut [u8], random: &mut Random) {
+/// From or to another address.
+fn address(frame: &mut [u8], family: Family, random: &mut Random) {
+    match family {
+        Family::V4 => address_v4(frame, random),
+        Family::V6 => address_v6(frame, random),
+    }
+}
+
+fn address_v6(frame: &mut [u8], random: &mut Random) {
+    const ODD: [Ipv6Addr; 8] = [
+        Ipv6Addr::UNSPECIFIED,
+        Ipv6Addr::LOCALHOST,
+        Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1),
+        Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 0, 0x88),
+        Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0x0a58, 2),
+        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2),
+        Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1),
+        over_v6(OTHER_VTEP),
+    ];
+    match random.below(4) {
+        0 => put(frame, IP + 8, &pick(random, &ODD).octets()),
+        1 => put(frame, IP + 24, &pick(random, &ODD).octets()),
+        2 => put(frame, IP + 8, &over_v6(OUR_VTEP).octets()),
+        _ => put(frame, IP + 23, &[random.below(8) as u8]),
+    }
+}
+
+fn address_v4(frame: &mut [u8], random: &mut Random) {
     const ODD: [[u8; 4]; 8] = [
         [0; 4],
         [255; 4],
@@ -201,30 +251,30 @@ fn address(frame: &mut [u8], random: &mut Random) {
 
 /// Puts IPv4 options in, all lengths right.
 fn options(frame: &mut Vec<u8>, random: &mut Random) {
-    if frame.len() < UDP || frame[IP] != 0x45 {
+    let udp = Family::V4.udp();
+    if frame.len() < udp || frame[IP] != 0x45 {
         return;
     }
     let words = 1 + random.below(10) as usize;
     let bytes = std::iter::repeat_n(*pick(random, &[1, 1, 0, 0x44]), words * 4);
-    frame.splice(UDP..UDP, bytes);
+    frame.splice(udp..udp, bytes);
     frame[IP] = 0x45 + words as u8;
     let length = (frame.len() - IP) as u16;
     set(frame, IP + 2, length);
 }
 
 /// Goes on as another inner frame.
-fn splice(frame: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    let inner = frame.get(INNER..).map_or(0, <[u8]>::len);
+fn splice(frame: &mut Vec<u8>, family: Family, other: &[u8], random: &mut Random) {
+    let start = family.inner();
+    let inner = frame.get(start..).map_or(0, <[u8]>::len);
     let at = random.below(1 + inner.min(other.len()).min(80) as u64) as usize;
-    if frame.len() < INNER {
+    if frame.len() < start {
         return;
     }
-    frame.truncate(INNER + at);
+    frame.truncate(start + at);
     frame.extend(&other[at..]);
     if random.below(4) > 0 {
-        let length = frame.len();
-        set(frame, IP + 2, (length - IP) as u16);
-        set(frame, UDP + 4, (length - UDP) as u16);
+        set_lengths(frame, family);
     }
 }
 

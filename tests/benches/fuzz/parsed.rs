@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use overlay_common::MacAddr;
 
+use crate::scene::node_of;
+
 /// Lengths of headers.
 pub(crate) const ETH: usize = 14;
 pub(crate) const IPV4: usize = 20;
@@ -52,8 +54,11 @@ pub(crate) struct Parsed<'a> {
     pub(crate) tagged: bool,
     /// The outer destination is a group's.
     pub(crate) to_group: bool,
-    /// Bytes of IPv4 options.
-    pub(crate) options: usize,
+    /// What lies between the outer IP header and UDP.
+    pub(crate) between: Between,
+    /// The outer IPv6 header says that nothing follows it.
+    pub(crate) no_length: bool,
+    /// The nodes that it is from and to, by their IPv4 addresses.
     pub(crate) src: Ipv4Addr,
     pub(crate) dst: Ipv4Addr,
     pub(crate) vni: u32,
@@ -68,17 +73,22 @@ impl<'a> Parsed<'a> {
     /// Reads a frame; none where it is no VXLAN with an inner Ethernet header.
     pub(crate) fn read(frame: &'a [u8]) -> Option<Self> {
         let ip = network(frame)?;
-        let header = usize::from(frame.get(ip)? & 0xf) * 4;
-        let udp = ip + header;
-        let end = udp + usize::from(u16_at(frame, udp + 4)?);
+        let v6 = u16_at(frame, ip - 2)? == 0x86dd;
+        let between = Between::read(frame, ip)?;
+        let udp = between.udp;
+        let end = match usize::from(u16_at(frame, udp + 4)?) {
+            0 => frame.len(),
+            length => udp + length,
+        };
         let inner = frame.get(udp + UDP + VXLAN..end)?;
         let [a, b, c] = frame.get(udp + UDP + 4..udp + UDP + 7)?.try_into().ok()?;
         Some(Self {
             tagged: ip > ETH,
             to_group: frame[0] & 1 == 1,
-            options: header.checked_sub(IPV4)?,
-            src: v4_at(frame, ip + 12)?,
-            dst: v4_at(frame, ip + 16)?,
+            between,
+            no_length: v6 && u16_at(frame, ip + 4)? == 0,
+            src: if v6 { node_of(v6_at(frame, ip + 8)?) } else { v4_at(frame, ip + 12)? },
+            dst: if v6 { node_of(v6_at(frame, ip + 24)?) } else { v4_at(frame, ip + 16)? },
             vni: u32::from_be_bytes([0, a, b, c]),
             inner,
             inner_dst: mac_at(inner, 0)?,
@@ -88,23 +98,96 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// A frame whose outer UDP checksum is there and wrong: the same without one.
-pub(crate) fn without_wrong_udp_checksum(frame: &[u8]) -> Option<Vec<u8>> {
-    let ip = network(frame)?;
-    let udp = ip + usize::from(frame.get(ip)? & 0xf) * 4;
+/// What lies between the outer IP header and UDP.
+pub(crate) struct Between {
+    /// Bytes of IPv4 options.
+    pub(crate) options: usize,
+    /// IPv6 extension headers: how many, where those of options are and how long, and whether one is of routing.
+    pub(crate) extensions: usize,
+    unread: Vec<(usize, usize)>,
+    pub(crate) routing: bool,
+    /// Offset of the UDP header.
+    udp: usize,
+}
+
+impl Between {
+    /// Reads it from the network header on; none where there is no UDP behind it.
+    fn read(frame: &[u8], ip: usize) -> Option<Self> {
+        let mut this = Self { options: 0, extensions: 0, unread: Vec::new(), routing: false, udp: 0 };
+        if u16_at(frame, ip - 2)? != 0x86dd {
+            let header = usize::from(frame.get(ip)? & 0xf) * 4;
+            (this.options, this.udp) = (header.checked_sub(IPV4)?, ip + header);
+            return Some(this);
+        }
+        let mut next = *frame.get(ip + 6)?;
+        this.udp = ip + 40;
+        while matches!(next, 0 | 43 | 44 | 60) {
+            let length = if next == 44 { 8 } else { (usize::from(*frame.get(this.udp + 1)?) + 1) * 8 };
+            if matches!(next, 0 | 60) {
+                this.unread.push((this.udp, length));
+            }
+            this.routing |= next == 43;
+            this.extensions += 1;
+            next = *frame.get(this.udp)?;
+            this.udp += length;
+        }
+        (next == 17).then_some(this)
+    }
+}
+
+/// A frame that the kernel dropped, as it is without what our programs do not look at.
+pub(crate) struct Mended {
+    pub(crate) frame: Vec<u8>,
+    /// Its outer UDP checksum was there and wrong; now there is none.
+    pub(crate) unsummed: bool,
+}
+
+impl Mended {
+    /// None where there is nothing to mend.
+    pub(crate) fn read(frame: &[u8]) -> Option<Self> {
+        let ip = network(frame)?;
+        let between = Between::read(frame, ip)?;
+        let unsummed = udp_sum_is_wrong(frame, ip, between.udp).unwrap_or_default();
+        if !unsummed && between.unread.is_empty() {
+            return None;
+        }
+        let mut this = Self { frame: frame.to_vec(), unsummed };
+        if unsummed {
+            this.frame[between.udp + 6..between.udp + 8].fill(0);
+        }
+        for (at, length) in between.unread {
+            skip(this.frame.get_mut(at + 2..at + length)?);
+        }
+        Some(this)
+    }
+}
+
+/// Makes options such as are skipped by who does not know them (RFC 8200 section 4.2, RFC 4727).
+fn skip(options: &mut [u8]) {
+    const EXPERIMENTAL: u8 = 0x1e;
+    for option in options.chunks_mut(257) {
+        if let [kind, length, data @ ..] = option {
+            (*kind, *length) = (EXPERIMENTAL, data.len() as u8);
+        } else {
+            option.fill(0);
+        }
+    }
+}
+
+/// Whether the outer datagram has a checksum that does not hold.
+fn udp_sum_is_wrong(frame: &[u8], ip: usize, udp: usize) -> Option<bool> {
     if u16_at(frame, udp + 6)? == 0 {
-        return None;
+        return Some(false);
     }
-    let length = u16_at(frame, udp + 4)?;
+    let v6 = u16_at(frame, ip - 2)? == 0x86dd;
+    let length = match u16_at(frame, udp + 4)? {
+        0 if v6 => ((ip + 40 + usize::from(u16_at(frame, ip + 4)?)).checked_sub(udp)?) as u16,
+        length => length,
+    };
     let datagram = frame.get(udp..udp + usize::from(length))?;
-    let pseudo = frame.get(ip + 12..ip + 20)?;
+    let pseudo = frame.get(if v6 { ip + 8..ip + 40 } else { ip + 12..ip + 20 })?;
     let start = u32::from(!checksum(pseudo, 17 + u32::from(length)));
-    if checksum(datagram, start) == 0 {
-        return None;
-    }
-    let mut without = frame.to_vec();
-    without[udp + 6..udp + 8].fill(0);
-    Some(without)
+    Some(checksum(datagram, start) != 0)
 }
 
 /// An inner IPv6 packet, as far as its headers can be followed.

@@ -11,11 +11,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use overlay_common::DropReason;
 use overlay_tests::interrupt;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::{
+    family::Family,
     grammar::Grammar,
     judge::{Found, Judge, Tally},
     lane::{Fault, Lane, Side},
@@ -38,9 +38,8 @@ const TELL: Duration = Duration::from_secs(15);
 
 /// What a run came to.
 pub(crate) struct Outcome {
-    pub(crate) tally: Tally,
-    /// Frames that `from_underlay` dropped, by reason.
-    pub(crate) dropped: Vec<(DropReason, u64)>,
+    /// Of each family.
+    pub(crate) tallies: [Tally; 2],
     /// Frames that XDP took out of their tunnels.
     pub(crate) by_xdp: u64,
     pub(crate) found: Vec<Numbered>,
@@ -55,6 +54,7 @@ pub(crate) struct Numbered {
     pub(crate) index: u64,
     /// Whether it is a frame of the container.
     pub(crate) outbound: bool,
+    pub(crate) family: Family,
 }
 
 /// What the threads share.
@@ -83,7 +83,7 @@ pub(crate) fn run(grammar: &Grammar, seed: u64, end: End) -> Result<Outcome> {
         found: Mutex::new(Vec::new()),
     };
     let start = Instant::now();
-    let judges = thread::scope(|scope| -> Result<Vec<Judge>> {
+    let judges = thread::scope(|scope| -> Result<Vec<(Judge, [Tally; 2])>> {
         let lanes: Vec<_> = judges
             .into_iter()
             .zip(cpus.iter().cycle())
@@ -102,43 +102,46 @@ pub(crate) fn run(grammar: &Grammar, seed: u64, end: End) -> Result<Outcome> {
     })?;
     let took = start.elapsed();
     interrupt::check()?;
-    let mut tally = Tally::new();
-    for judge in &judges {
-        tally.add(&judge.tally);
+    let mut tallies = Family::ALL.map(|_| Tally::new());
+    for (_, lane) in &judges {
+        tallies.iter_mut().zip(lane).for_each(|(sum, more)| sum.add(more));
     }
-    let sum = |reason: DropReason| judges.iter().map(|judge| judge.inbound_dropped(reason)).sum();
-    let dropped = DropReason::ALL.map(|reason| (reason, sum(reason))).to_vec();
+    let judges: Vec<Judge> = judges.into_iter().map(|(judge, _)| judge).collect();
     let by_xdp = judges.iter().map(Judge::by_xdp).sum::<Result<u64>>()?;
     let judge = judges.into_iter().next().context("no CPU")?;
     let found = shared.found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Outcome { tally, dropped, by_xdp, found, took, judge })
+    Ok(Outcome { tallies, by_xdp, found, took, judge })
 }
 
-/// One pair of hosts, on one CPU.
-fn lane(mut judge: Judge, cpu: usize, shared: &Shared<'_>) -> Result<Judge> {
+/// One pair of hosts, on one CPU; what came of each family.
+fn lane(mut judge: Judge, cpu: usize, shared: &Shared<'_>) -> Result<(Judge, [Tally; 2])> {
+    let mut tallies = Family::ALL.map(|_| Tally::new());
     let mut one = CpuSet::new();
     one.set(cpu);
     sched_setaffinity(None, &one)?;
     while !shared.stop.load(Ordering::Relaxed) {
         let batch = shared.batches.fetch_add(1, Ordering::Relaxed);
-        let inbound = |index| mutate::packet(shared.grammar, shared.seed, index);
-        let outbound = |index| mutate::outbound(shared.grammar, shared.seed, index);
+        // In turns.
+        let family = Family::ALL[(batch % 2) as usize];
+        let inbound = |index| mutate::packet(shared.grammar, family, shared.seed, index);
+        let outbound = |index| mutate::outbound(shared.grammar, family, shared.seed, index);
         let range = batch * BATCH..(batch + 1) * BATCH;
         let found = judge.batch(range.clone().map(inbound).collect())?;
-        report(shared, found, range, false, inbound);
+        report(shared, found, (range, family), false, inbound);
         let range = batch * OUTBOUND..(batch + 1) * OUTBOUND;
         let found = judge.outbound(range.clone().map(outbound).collect())?;
-        report(shared, found, range, true, |index| outbound(index).frame);
+        report(shared, found, (range, family), true, |index| outbound(index).frame);
         shared.frames.fetch_add(BATCH + OUTBOUND, Ordering::Relaxed);
+        tallies[family as usize].add(&std::mem::replace(&mut judge.tally, Tally::new()));
     }
-    Ok(judge)
+    Ok((judge, tallies))
 }
 
 /// Keeps the differences of a batch, with their numbers.
 fn report(
     shared: &Shared<'_>,
     found: Vec<Found>,
-    range: std::ops::Range<u64>,
+    (range, family): (std::ops::Range<u64>, Family),
     outbound: bool,
     frame: impl Fn(u64) -> Vec<u8>,
 ) {
@@ -148,7 +151,7 @@ fn report(
     let mut all = shared.found.lock().unwrap_or_else(PoisonError::into_inner);
     for found in found {
         let index = range.clone().find(|index| frame(*index) == found.frame).unwrap_or(range.start);
-        all.push(Numbered { found, index, outbound });
+        all.push(Numbered { found, index, outbound, family });
     }
     shared.stop.fetch_or(all.len() >= ENOUGH, Ordering::Relaxed);
 }
@@ -207,7 +210,9 @@ pub(crate) fn caught(grammar: &Grammar, seed: u64, fault: Fault, within: Duratio
     let mut frames = 0;
     while start.elapsed() < within {
         interrupt::check()?;
-        let batch = (frames..frames + FEW).map(|index| mutate::packet(grammar, seed, index)).collect();
+        let family = Family::ALL[(frames / FEW % 2) as usize];
+        let batch =
+            (frames..frames + FEW).map(|index| mutate::packet(grammar, family, seed, index)).collect();
         let mut found = judge.batch(batch)?;
         frames += FEW;
         if let Some(found) = found.pop() {

@@ -22,8 +22,9 @@ pub(crate) const FOREIGN_VNI: u32 = 99;
 pub(crate) const UDP_PORT: u16 = 4789;
 /// This node's VTEP, which is the address of both hosts.
 pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
-/// Over IPv6, for frames that this rig does not send yet.
-pub(crate) const OUR_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
+pub(crate) const OUR_VTEP_V6: Ipv6Addr = over_v6(OUR_VTEP);
+/// Each node has an address of IPv6 as well, by which it may send: that of its IPv4 address (see `over_v6`).
+///
 /// A node's VTEP; one that is a member of `OTHER_VNI` only; a plain VXLAN device; and no VTEP at all.
 pub(crate) const VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
 pub(crate) const OTHER_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 3);
@@ -32,12 +33,28 @@ pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 77);
 /// The way from our host to the kernel's: what our programs encapsulate goes there.
 pub(crate) const WAY_OUT: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 1);
 pub(crate) const KERNEL_VTEP: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 2);
+/// The same over IPv6, by the IPv4 address that tells its own.
+pub(crate) const KERNEL_VTEP_V6: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 3);
 /// The MAC address of the underlay device of both hosts, and that of who sends to them.
 pub(crate) const DEVICE_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x51]);
 pub(crate) const OUTER_DST: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x52]);
 /// The MAC addresses of both ends of the way out.
 pub(crate) const WAY_OUT_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x61]);
 pub(crate) const KERNEL_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x62]);
+
+/// The IPv6 address of the node with an IPv4 address.
+pub(crate) const fn over_v6(node: Ipv4Addr) -> Ipv6Addr {
+    let [a, b, c, d] = node.octets();
+    Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, (a as u16) << 8 | b as u16, (c as u16) << 8 | d as u16)
+}
+
+/// The IPv4 address of the node with an IPv6 address; 0.0.0.0, which no node has, where it is no node's.
+pub(crate) fn node_of(addr: Ipv6Addr) -> Ipv4Addr {
+    let [.., high, low] = addr.segments();
+    let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
+    let node = Ipv4Addr::new(a, b, c, d);
+    if over_v6(node) == addr { node } else { Ipv4Addr::UNSPECIFIED }
+}
 
 /// An endpoint.
 #[derive(Clone, Copy, Debug)]
@@ -77,11 +94,12 @@ pub(crate) const REMOTE: Station = station(3);
 pub(crate) const BESIDE: Station = station(4);
 pub(crate) const PLAIN: Station = station(9);
 pub(crate) const ABROAD: Station = station(10);
+pub(crate) const ABROAD_V6: Station = station(11);
 /// In no table.
 pub(crate) const NOBODY: Station = station(200);
 
 /// The endpoints of `VNI`.
-pub(crate) const STATIONS: [(Station, Place); 8] = [
+pub(crate) const STATIONS: [(Station, Place); 9] = [
     (OWN, Place::Peer),
     (LOCAL, Place::Peer),
     (EGRESS, Place::Egress),
@@ -90,10 +108,12 @@ pub(crate) const STATIONS: [(Station, Place); 8] = [
     (BESIDE, Place::Behind(VTEP)),
     (PLAIN, Place::Behind(PLAIN_VTEP)),
     (ABROAD, Place::Behind(KERNEL_VTEP)),
+    (ABROAD_V6, Place::Behind(KERNEL_VTEP_V6)),
 ];
 
 /// Places of `VTEPS`.
-const VTEPS: [(u32, Ipv4Addr); 4] = [(0, VTEP), (1, OTHER_VTEP), (5, PLAIN_VTEP), (7, KERNEL_VTEP)];
+const VTEPS: [(u32, Ipv4Addr); 5] =
+    [(0, VTEP), (1, OTHER_VTEP), (5, PLAIN_VTEP), (7, KERNEL_VTEP), (8, KERNEL_VTEP_V6)];
 
 /// VTEPs that are members of networks.
 pub(crate) const MEMBERS: [(u32, Ipv4Addr); 5] =
@@ -112,7 +132,7 @@ pub(crate) struct Devices {
 /// Writes the tables; `clear`: the encrypted network's as if it were not.
 pub(crate) fn fill(ebpf: &mut Ebpf, devices: &Devices, clear: bool) -> Result<()> {
     let mut config: Array<MapData, NodeConfig> = take(ebpf, "CONFIG")?;
-    let mut node = NodeConfig::new((Some(OUR_VTEP), None), devices.underlay, UDP_PORT);
+    let mut node = NodeConfig::new((Some(OUR_VTEP), Some(OUR_VTEP_V6)), devices.underlay, UDP_PORT);
     node.mac = DEVICE_MAC;
     config.set(0, node, 0)?;
     let mut vteps: Array<MapData, Vtep> = take(ebpf, "VTEPS")?;
@@ -125,6 +145,12 @@ pub(crate) fn fill(ebpf: &mut Ebpf, devices: &Devices, clear: bool) -> Result<()
     };
     for (place, addr) in VTEPS {
         let mut vtep = Vtep::v4(WAY_OUT, addr, UDP_PORT, route);
+        vtep.other = IpAddr::from(over_v6(addr)).into();
+        if addr == KERNEL_VTEP_V6 {
+            let remote = over_v6(addr);
+            let route = Route { next_hop: remote.into(), inner_mtu: 1430, ..route };
+            vtep = Vtep::v6(over_v6(WAY_OUT), remote, UDP_PORT, route);
+        }
         if addr == PLAIN_VTEP {
             vtep.flags |= Vtep::EXTERNAL;
         }
@@ -140,8 +166,10 @@ pub(crate) fn fill(ebpf: &mut Ebpf, devices: &Devices, clear: bool) -> Result<()
     for (number, vtep) in MEMBERS {
         let flags = if number == SECRET_VNI && !clear { Member::ENCRYPTED } else { 0 };
         let slice = if number == VNI { slice } else { Slice::NONE };
-        members.insert(MemberKey::new(number, ip(vtep).into()), Member { flags, slice }, 0)?;
-        members.insert(MemberKey::new(0, ip(vtep).into()), Member { flags: 0, slice: Slice::NONE }, 0)?;
+        for address in [ip(vtep), over_v6(vtep).into()] {
+            members.insert(MemberKey::new(number, address.into()), Member { flags, slice }, 0)?;
+            members.insert(MemberKey::new(0, address.into()), Member { flags: 0, slice: Slice::NONE }, 0)?;
+        }
     }
     endpoints(ebpf, devices, slice)?;
     let prefix = |addr: IpAddr, len| Prefix::new(addr, len);
