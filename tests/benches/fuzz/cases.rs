@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     family::Family,
-    grammar::fix_ip,
     judge::{Expected, Found, Judge},
+    outer::fix_ip,
 };
 
 /// Where the corpus is: each file a frame that ours once treated otherwise than it must, or might have.

@@ -75,6 +75,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         why: "no VTEP sends one; it might lead elsewhere (RFC 5095)",
     },
     Difference {
+        name: "outer mapped source",
+        holds: |frame| frame.mapped,
+        counted: DropReason::Malformed,
+        over: Some(Family::V6),
+        why: "it would pass for the IPv4 address of a VTEP",
+    },
+    Difference {
         name: "outer length 0",
         holds: |frame| frame.no_length,
         counted: DropReason::Malformed,
@@ -211,32 +218,39 @@ pub(crate) struct Bytes {
     /// What they are.
     pub(crate) name: &'static str,
     /// Changes what the kernel delivered of an inner frame into what we must; whether that was needed.
-    pub(crate) apply: fn(sent: &[u8], delivered: &mut Vec<u8>) -> bool,
+    pub(crate) apply: fn(sent: &Parsed<'_>, delivered: &mut Vec<u8>) -> bool,
     /// Why.
     pub(crate) why: &'static str,
 }
 
-/// Shortest frame that our programs deliver which is not IP (`bpf_skb_net_base_len`).
-const SHORTEST: usize = 34;
+/// Shortest frame that our programs deliver which is not IP: an Ethernet header and the outer IP header
+/// (`bpf_skb_net_base_len`).
+const fn shortest(family: Family) -> usize {
+    match family {
+        Family::V4 => 34,
+        Family::V6 => 54,
+    }
+}
 
 /// The differences of bytes.
 pub(crate) const BYTES: &[Bytes] = &[
     Bytes {
         name: "short, not IP",
-        apply: |_, delivered| {
+        apply: |sent, delivered| {
             let ip = matches!(delivered.get(12..14), Some([0x08, 0x00] | [0x86, 0xdd]));
-            let short = !ip && delivered.len() < SHORTEST;
+            let short = !ip && delivered.len() < shortest(sent.family);
             if short {
-                delivered.resize(SHORTEST, 0);
+                delivered.resize(shortest(sent.family), 0);
             }
             short
         },
-        why: "padded with zeros to 34 bytes, the least that `bpf_skb_adjust_room` leaves",
+        why: "padded with zeros to 34 or 54 bytes, the least that `bpf_skb_adjust_room` leaves",
     },
     Bytes {
         name: "marked, sum 0xffff",
         apply: |sent, delivered| {
-            let marked = delivered.get(12..14) == Some(&[0x08, 0x00]) && delivered.get(15) != sent.get(15);
+            let marked =
+                delivered.get(12..14) == Some(&[0x08, 0x00]) && delivered.get(15) != sent.inner.get(15);
             let minus_zero = marked && delivered.get(24..26) == Some(&[0xff, 0xff]);
             if minus_zero {
                 delivered[24..26].fill(0);

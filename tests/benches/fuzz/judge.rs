@@ -288,7 +288,7 @@ fn expected(frame: &[u8], mut delivered: Vec<u8>, tally: &mut Tally) -> Expected
             return Expected::Count(row);
         }
         for (bytes, count) in BYTES.iter().zip(&mut tally.bytes) {
-            *count += u64::from((bytes.apply)(parsed.inner, &mut delivered));
+            *count += u64::from((bytes.apply)(&parsed, &mut delivered));
         }
     }
     Expected::Deliver(delivered)

@@ -16,6 +16,7 @@ mod judge;
 mod lane;
 mod mutate;
 mod options;
+mod outer;
 mod parsed;
 mod report;
 mod run;

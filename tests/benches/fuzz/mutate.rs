@@ -6,7 +6,8 @@ use overlay_tests::Random;
 
 use crate::{
     family::{Family, IP},
-    grammar::{Grammar, extend, fix_ip, pick},
+    grammar::{Grammar, pick},
+    outer::{extend, fix_ip},
     parsed::{Inner6, Last},
     scene::{DEVICE_MAC, OTHER_VTEP, OUR_VTEP, UDP_PORT, over_v6},
 };

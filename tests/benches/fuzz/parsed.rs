@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use overlay_common::MacAddr;
 
-use crate::scene::node_of;
+use crate::{family::Family, scene::node_of};
 
 /// Lengths of headers.
 pub(crate) const ETH: usize = 14;
@@ -54,8 +54,12 @@ pub(crate) struct Parsed<'a> {
     pub(crate) tagged: bool,
     /// The outer destination is a group's.
     pub(crate) to_group: bool,
-    /// What lies between the outer IP header and UDP.
+    /// Of the outer IP header.
+    pub(crate) family: Family,
+    /// What lies between that and UDP.
     pub(crate) between: Between,
+    /// The outer source is an IPv4 address mapped into IPv6.
+    pub(crate) mapped: bool,
     /// The outer IPv6 header says that nothing follows it.
     pub(crate) no_length: bool,
     /// The nodes that it is from and to, by their IPv4 addresses.
@@ -85,7 +89,9 @@ impl<'a> Parsed<'a> {
         Some(Self {
             tagged: ip > ETH,
             to_group: frame[0] & 1 == 1,
+            family: if v6 { Family::V6 } else { Family::V4 },
             between,
+            mapped: v6 && v6_at(frame, ip + 8)?.to_ipv4_mapped().is_some(),
             no_length: v6 && u16_at(frame, ip + 4)? == 0,
             src: if v6 { node_of(v6_at(frame, ip + 8)?) } else { v4_at(frame, ip + 12)? },
             dst: if v6 { node_of(v6_at(frame, ip + 24)?) } else { v4_at(frame, ip + 16)? },

@@ -46,7 +46,7 @@ pub(crate) const fn absent(reason: DropReason) -> Option<&'static str> {
 /// The lines of the report.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let text = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-    let [v4, v6] = Family::ALL.map(|family| family.word());
+    let [v4, v6] = Family::ALL.map(Family::word);
     let counts = |count: fn(&Tally) -> u64| outcome.tallies.each_ref().map(|tally| count(tally).to_string());
     let row_counts = |row: usize| outcome.tallies.each_ref().map(|tally| tally.rows[row].to_string());
     let mut lines = vec!["intended differences: the kernel delivers, our programs do not".to_owned()];
