@@ -181,7 +181,7 @@ pub(crate) struct Extensions {
     /// Whether the packet is the first fragment of a longer one.
     pub(crate) fragment: bool,
     /// Whether a header is among them that no VTEP sends and that may lead elsewhere: a routing header, or options of
-    /// every hop in a place where the kernel has no handler for them.
+    /// every hop in a place where the kernel has no handler for them, or a second header of a fragment.
     refused: bool,
 }
 
@@ -190,6 +190,7 @@ pub(crate) struct Extensions {
 pub(crate) fn follow(pkt: &Packet<'_>, first: u8) -> Chain {
     let mut next = first;
     let mut found = Extensions { end: ETH + Ipv6Hdr::LEN, fragment: false, refused: false };
+    let mut atomic = false;
     // Once more than there are extension headers: for what follows them.
     for number in 0..=MAX_EXTENSIONS {
         match next {
@@ -207,8 +208,10 @@ pub(crate) fn follow(pkt: &Packet<'_>, first: u8) -> Chain {
                 if offset_high != 0 || offset_low & 0xf8 != 0 {
                     return Chain::Other;
                 }
-                // Without more to come it is whole (RFC 6946).
+                // Without more to come it is whole (RFC 6946), and no fragment of another one (`IP6SKB_FRAGMENTED`).
                 found.fragment |= offset_low & 1 != 0;
+                found.refused |= atomic;
+                atomic = true;
                 next = fragment.next;
                 found.end += FragmentHdr::LEN;
             }

@@ -82,13 +82,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         why: "it would pass for the IPv4 address of a VTEP",
     },
     Difference {
-        name: "outer length 0",
-        holds: |frame| frame.no_length,
-        counted: DropReason::Malformed,
-        over: Some(Family::V6),
-        why: "a jumbogram without its option (RFC 2675), or nothing at all",
-    },
-    Difference {
         name: "sender is no VTEP",
         holds: |frame| !MEMBERS.iter().any(|(_, vtep)| *vtep == frame.src),
         counted: DropReason::UnknownVtep,

@@ -106,6 +106,16 @@ fn up_to_four_extension_headers_are_followed() {
 }
 
 #[test]
+fn a_second_fragment_header_is_malformed() {
+    let (kernel, frame) = good();
+    for between in [vec![], vec![options(OPTIONS, 0)]] {
+        let headers = [&[fragment(0, false)][..], &between, &[fragment(0, false)]].concat();
+        kernel.rejects(&extended(&frame, &headers), 0, Malformed);
+        kernel.delivers(&extended(&frame, &headers[1..]));
+    }
+}
+
+#[test]
 fn a_routing_header_and_options_of_every_hop_out_of_place_are_malformed() {
     let (kernel, frame) = good();
     kernel.rejects(&extended(&frame, &[options(ROUTING, 0)]), 0, Malformed);
