@@ -82,6 +82,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         why: "it would pass for the IPv4 address of a VTEP",
     },
     Difference {
+        name: "outer length 0",
+        holds: |frame| frame.no_length,
+        counted: DropReason::Malformed,
+        over: Some(Family::V6),
+        why: "behind options of every hop the kernel takes it for a jumbogram (RFC 2675) without looking for its option",
+    },
+    Difference {
         name: "sender is no VTEP",
         holds: |frame| !MEMBERS.iter().any(|(_, vtep)| *vtep == frame.src),
         counted: DropReason::UnknownVtep,

@@ -60,6 +60,8 @@ pub(crate) struct Parsed<'a> {
     pub(crate) between: Between,
     /// The outer source is an IPv4 address mapped into IPv6.
     pub(crate) mapped: bool,
+    /// The outer IPv6 header says that nothing follows it.
+    pub(crate) no_length: bool,
     /// The nodes that it is from and to, by their IPv4 addresses.
     pub(crate) src: Ipv4Addr,
     pub(crate) dst: Ipv4Addr,
@@ -90,6 +92,7 @@ impl<'a> Parsed<'a> {
             family: if v6 { Family::V6 } else { Family::V4 },
             between,
             mapped: v6 && v6_at(frame, ip + 8)?.to_ipv4_mapped().is_some(),
+            no_length: v6 && u16_at(frame, ip + 4)? == 0,
             src: if v6 { node_of(v6_at(frame, ip + 8)?) } else { v4_at(frame, ip + 12)? },
             dst: if v6 { node_of(v6_at(frame, ip + 24)?) } else { v4_at(frame, ip + 16)? },
             vni: u32::from_be_bytes([0, a, b, c]),
