@@ -81,7 +81,11 @@ impl<'a> Parsed<'a> {
         let between = Between::read(frame, ip)?;
         let udp = between.udp;
         let end = match usize::from(u16_at(frame, udp + 4)?) {
-            0 => frame.len(),
+            // The rest of the packet (RFC 2675 section 4).
+            0 if v6 => match usize::from(u16_at(frame, ip + 4)?) {
+                0 => frame.len(),
+                payload => ip + 40 + payload,
+            },
             length => udp + length,
         };
         let inner = frame.get(udp + UDP + VXLAN..end)?;
