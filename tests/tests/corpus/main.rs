@@ -1,0 +1,97 @@
+//! The `corpus` tier: named frames at the underlay, and what must become of each: who gets which bytes, and what is
+//! counted.
+//!
+//! Run by `cargo xtask test corpus`, as root. It has a harness of its own, so that each case counts as a test, on each
+//! side and over each family of the underlay.
+
+#[expect(dead_code, reason = "the tests of the programs build and read more of them")]
+#[path = "../prog/frames.rs"]
+mod build;
+mod case;
+mod cases;
+mod ecn;
+mod frame;
+mod inner;
+mod judge;
+mod report;
+mod rig;
+mod scene;
+#[path = "../../benches/fuzz/wire.rs"]
+mod wire;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use overlay_common::DropReason;
+use overlay_user::datapath::bpf::{BROKEN, OBJECT};
+
+use self::{
+    case::{Case, Golden},
+    frame::Family,
+    judge::{Ended, Failure},
+    report::Report,
+    rig::{Rig, Side},
+};
+
+fn main() -> ExitCode {
+    match corpus() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tries all cases; whether all held.
+fn corpus() -> Result<bool> {
+    let mut report = Report::default();
+    let cases = |groups: Vec<case::Group>| -> Vec<Case> {
+        groups.into_iter().flat_map(|group| group.cases).collect()
+    };
+    let named: Vec<Case> = Family::ALL.into_iter().flat_map(|family| cases(cases::groups(family))).collect();
+    let marks: Vec<Case> = Family::ALL.into_iter().flat_map(|family| cases(ecn::groups(family))).collect();
+    report.names(&named);
+    caught(&named, &marks, &mut report)?;
+    for side in Side::ALL {
+        let Some(mut rig) = Rig::new(OBJECT, side)? else {
+            println!("side  {}: not run, the object has no program for it", side.name());
+            continue;
+        };
+        let tried = report.cases(&mut rig, side, &named)?;
+        println!("side  {}: {tried}", side.name());
+        let tried = report.cases(&mut rig, side, &marks)?;
+        println!("RFC 6040  {}: {} of {}", side.name(), tried.held, tried.all);
+        report.take(&format!("XDP took some on side {}", side.name()), tried.by_xdp > 0 || side == Side::Tc);
+    }
+    Ok(report.end())
+}
+
+/// Whether what is wrong is found: a golden that no program can meet, and a program with a fault.
+fn caught(named: &[Case], marks: &[Case], report: &mut Report) -> Result<()> {
+    let mut rig = Rig::new(OBJECT, Side::Tc)?.context("no program for TC")?;
+    let control = named.first().context("no cases")?;
+    let Golden::Delivered(bytes) = &control.golden else {
+        return Ok(report.take("the control is delivered", false));
+    };
+    let mut longer = bytes.clone();
+    longer.push(0);
+    let mut fails = |golden: Golden| -> Result<bool> {
+        let case = Case { golden, ..control.clone() };
+        Ok(matches!(judge::run(&mut rig, Side::Tc, &case)?, Ended::Failed(_)))
+    };
+    report.take("a wrong verdict is found", fails(Golden::Passed(control.frame.clone()))?);
+    report.take("a wrong byte is found", fails(Golden::Delivered(longer))?);
+    report.take("a wrong counter is found", fails(Golden::Dropped(scene::VNI, DropReason::Malformed))?);
+    drop(rig);
+    // It carries no marks into IPv6, and judges none there.
+    let mut broken = Rig::new(BROKEN, Side::Tc)?.context("no program for TC")?;
+    let mut failed = 0;
+    for case in marks.iter().filter(|case| case.name.contains("inner IPv6: Not-ECT in CE")) {
+        let ended = judge::run(&mut broken, Side::Tc, case)?;
+        failed += usize::from(matches!(ended, Ended::Failed(Failure { .. })));
+    }
+    report.take("a broken program is found", failed == Family::ALL.len());
+    Ok(())
+}
