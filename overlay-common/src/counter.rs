@@ -18,11 +18,13 @@ pub enum Counter {
     TooBigAnswered = 5,
     /// Frames of VTEPs left to our vxlan device; those that it gives back are counted as `FromUnderlay`, too.
     ToAnchor = 6,
+    /// Frames of VTEPs that XDP took out of their tunnels, after the kernel merged them; counted as `FromUnderlay`, too.
+    FromXdp = 7,
 }
 
 impl Counter {
     /// Every counter, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ToUnderlay,
         Self::ToLocal,
         Self::FromUnderlay,
@@ -30,6 +32,7 @@ impl Counter {
         Self::NdAnswered,
         Self::TooBigAnswered,
         Self::ToAnchor,
+        Self::FromXdp,
     ];
 
     /// The name that listings and metrics carry.
@@ -42,6 +45,7 @@ impl Counter {
             Self::NdAnswered => "nd_answered",
             Self::TooBigAnswered => "too_big_answered",
             Self::ToAnchor => "to_anchor",
+            Self::FromXdp => "from_xdp",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Explicit congestion notification through a tunnel (RFC 6040).
 
+use network_types::ip::Ipv4Hdr;
+
 use crate::vxlan::fold;
 
 /// Not ECN-capable transport.
@@ -25,6 +27,29 @@ pub const fn decap(inner: u8, outer: u8) -> Option<u8> {
         (_, CE) => Some(CE),
         (ECT_0, ECT_1) => Some(ECT_1),
         (inner, _) => Some(inner),
+    }
+}
+
+/// Carries the mark of an outer header into an inner IPv4 header; `None`: drop.
+#[inline(always)]
+pub const fn mark_v4(ip: &mut Ipv4Hdr, outer: u8) -> Option<()> {
+    let Some(marked) = decap(ip.tos, outer) else { return None };
+    if marked != ip.tos & MASK {
+        let tos = ip.tos & !MASK | marked;
+        ip.check = adjust(ip.check, ip.tos, tos);
+        ip.tos = tos;
+    }
+    Some(())
+}
+
+/// The second byte of an inner IPv6 header with the mark of an outer header carried into it; `None`: drop.
+///
+/// The traffic class lies across the first two bytes; its last two bits are ECN.
+#[inline(always)]
+pub const fn mark_v6(second: u8, outer: u8) -> Option<u8> {
+    match decap(second >> 4, outer) {
+        Some(marked) => Some(second & !(MASK << 4) | marked << 4),
+        None => None,
     }
 }
 

@@ -11,7 +11,7 @@ use network_types::{
 };
 
 use crate::{
-    MacAddr,
+    Handed, MacAddr,
     icmp::{BEFORE_V4, BEFORE_V6},
     vxlan::{OuterV4, OuterV6},
 };
@@ -57,6 +57,7 @@ header!(
     [u8; 512],
     OuterV4,
     OuterV6,
+    Handed,
 );
 
 /// An Ethernet header.

@@ -15,6 +15,7 @@ mod counter;
 mod drop;
 pub mod ecn;
 pub mod entropy;
+mod handed;
 pub mod hash;
 pub mod header;
 pub mod icmp;
@@ -29,8 +30,9 @@ pub use crate::{
     addr::{InvalidMac, Ip16, MacAddr},
     counter::Counter,
     drop::DropReason,
+    handed::Handed,
     vni::{InvalidVni, Vni},
 };
 
 /// The version of the ABI between the kernel programs and the agent.
-pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 6 } else { 5 };
+pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 7 } else { 6 };

@@ -55,7 +55,10 @@ map_type! {
         pub anchor: u32,
         /// Bits of `NodeConfig::SHARED`.
         pub flags: u32,
-    } size 48, align 8
+        /// MAC address of the underlay device; zero, which no frame is sent to, for none.
+        pub mac: MacAddr,
+        pad2: [u8; 2],
+    } size 56, align 8
 }
 
 impl NodeConfig {
@@ -73,6 +76,8 @@ impl NodeConfig {
             pad: [0; 2],
             anchor: 0,
             flags: 0,
+            mac: MacAddr::ZERO,
+            pad2: [0; 2],
         }
     }
 

@@ -56,13 +56,7 @@ fn pad(pkt: Packet<'_>, len: usize) -> Result<Packet<'_>, DropReason> {
 #[inline(always)]
 fn mark_v4(pkt: Packet<'_>, offset: usize, outer: u8) -> Result<Packet<'_>, DropReason> {
     let mut pkt = pkt.pull(offset + Ipv4Hdr::LEN)?;
-    let ip = pkt.at_mut::<Ipv4Hdr>(offset)?;
-    let marked = ecn::decap(ip.tos, outer).ok_or(DropReason::CeNotEct)?;
-    if marked != ip.tos & ecn::MASK {
-        let tos = ip.tos & !ecn::MASK | marked;
-        ip.check = ecn::adjust(ip.check, ip.tos, tos);
-        ip.tos = tos;
-    }
+    ecn::mark_v4(pkt.at_mut::<Ipv4Hdr>(offset)?, outer).ok_or(DropReason::CeNotEct)?;
     Ok(pkt)
 }
 
@@ -71,10 +65,6 @@ fn mark_v4(pkt: Packet<'_>, offset: usize, outer: u8) -> Result<Packet<'_>, Drop
 fn mark_v6(pkt: Packet<'_>, offset: usize, outer: u8) -> Result<Packet<'_>, DropReason> {
     let pkt = pkt.pull(offset + Ipv6Hdr::LEN)?;
     let [first, second, ..] = pkt.at::<Ipv6Hdr>(offset)?.vcf;
-    // The traffic class lies across both bytes; its last two bits are ECN.
-    let marked = ecn::decap(second >> 4, outer).ok_or(DropReason::CeNotEct)?;
-    if marked == second >> 4 & ecn::MASK {
-        return Ok(pkt);
-    }
-    pkt.store(offset, [first, second & !(ecn::MASK << 4) | marked << 4])
+    let marked = ecn::mark_v6(second, outer).ok_or(DropReason::CeNotEct)?;
+    if marked == second { Ok(pkt) } else { pkt.store(offset, [first, marked]) }
 }

@@ -25,6 +25,9 @@ use crate::{
 #[inline(always)]
 pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
     let pkt = Packet::new(ctx);
+    if let Some((vni, fdb)) = pkt.handed().and_then(|handed| handed.read()) {
+        return popped(pkt, fdb).map_err(|reason| Drop { vni, reason });
+    }
     let Some((pkt, outer)) = outer::read(pkt).map_err(Drop::outside)? else { return Ok(Verdict::Pass) };
     let vni = outer.vni;
     if is_anothers(vni) {
@@ -35,6 +38,20 @@ pub(crate) fn run(ctx: &TcContext) -> Result<Verdict, Drop> {
         Drop { vni: if matches!(reason, DropReason::VtepNotInVni) { vni } else { 0 }, reason }
     })?;
     frame(pkt, &outer, member).map_err(|reason| Drop { vni, reason })
+}
+
+/// Delivers a frame that `xdp_underlay` took out of its tunnel. It never was in a socket buffer with its outer header:
+/// there are no rests of that to care for.
+#[inline(always)]
+fn popped(pkt: Packet<'_>, fdb: Fdb) -> Result<Verdict, DropReason> {
+    // Where the device takes tags off, XDP does not see them.
+    if pkt.has_vlan_tag() {
+        return Err(DropReason::VlanTagged);
+    }
+    let verdict = deliver(pkt.popped_before()?, fdb, true)?;
+    maps::count(Counter::FromUnderlay);
+    maps::count(Counter::FromXdp);
+    Ok(verdict)
 }
 
 /// Whether a VNI may be that of another vxlan device on our UDP port.

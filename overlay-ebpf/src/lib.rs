@@ -3,7 +3,7 @@
 //! A frame out: container veth, `from_container` (port, guards, ARP and ND, FDB), then either the peer's
 //! namespace, or encapsulation and the underlay device. A frame in: underlay device, `from_underlay` (outer
 //! headers, membership of the sender, FDB), decapsulation, the container's namespace; or, by way of the host's stack, our
-//! vxlan device and `from_anchor`. What leaves by the underlay
+//! vxlan device and `from_anchor`. Where the underlay device runs XDP, `xdp_underlay` has decapsulated what is plain. What leaves by the underlay
 //! meets `to_underlay`, which stops VXLAN that is not of their making. The programs parse, look up and act; they
 //! never learn.
 #![no_std]
@@ -23,10 +23,11 @@ pub mod packet;
 mod to_underlay;
 mod too_big;
 mod trace;
+mod xdp_underlay;
 
 use aya_ebpf::{
-    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
-    programs::TcContext,
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    programs::{TcContext, XdpContext},
 };
 use overlay_common::{DropReason, map::Port};
 
@@ -87,6 +88,19 @@ pub fn from_anchor(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub fn to_underlay(ctx: &TcContext) -> i32 {
     finish(ctx, to_underlay::run(ctx))
+}
+
+/// A frame from the underlay, before there is a socket buffer: XDP of the underlay device.
+#[inline(always)]
+pub fn xdp_underlay(ctx: &XdpContext) -> u32 {
+    match xdp_underlay::run(ctx) {
+        // With its outer header or without, it is TC's.
+        Ok(()) => xdp_action::XDP_PASS,
+        Err(Drop { vni, reason }) => {
+            maps::count_drop(vni, reason);
+            xdp_action::XDP_DROP
+        }
+    }
 }
 
 /// The policy: what is not ours passes, what is forwarded was redirected, everything else is dropped and counted.

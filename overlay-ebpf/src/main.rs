@@ -1,7 +1,10 @@
 //! The entry points: one program a hook.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
-use aya_ebpf::{macros::classifier, programs::TcContext};
+use aya_ebpf::{
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 
 /// Hook: TC ingress of the host side of an endpoint's veth.
 #[classifier]
@@ -31,6 +34,12 @@ fn from_anchor(ctx: TcContext) -> i32 {
 #[classifier]
 fn to_underlay(ctx: TcContext) -> i32 {
     overlay_ebpf::to_underlay(&ctx)
+}
+
+/// Hook: XDP of the underlay device, native. With `frags`: a device may have an MTU of more than a page.
+#[xdp(frags)]
+fn xdp_underlay(ctx: XdpContext) -> u32 {
+    overlay_ebpf::xdp_underlay(&ctx)
 }
 
 #[cfg(target_arch = "bpf")]

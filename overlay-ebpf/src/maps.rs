@@ -131,10 +131,7 @@ pub(crate) fn vtep(place: u32) -> Result<&'static Vtep, DropReason> {
 /// A VTEP's membership of a network; which check failed is worked out only when one did.
 #[inline(always)]
 pub(crate) fn member(vni: u32, vtep: Ip16) -> Result<&'static Member, DropReason> {
-    // SAFETY: as in `port`.
-    let found = unsafe { MEMBERS.get(MemberKey::new(vni, vtep)) };
-    // The entries of VNI 0 are those of the cluster, no network's.
-    if let Some(member) = found.filter(|_| vni != 0) {
+    if let Some(member) = membership(vni, vtep) {
         return Ok(member);
     }
     // SAFETY: as in `port`.
@@ -146,6 +143,15 @@ pub(crate) fn member(vni: u32, vtep: Ip16) -> Result<&'static Member, DropReason
         return Err(DropReason::UnknownVni);
     }
     Err(DropReason::VtepNotInVni)
+}
+
+/// A VTEP's membership of a network, if there is one.
+#[inline(always)]
+pub(crate) fn membership(vni: u32, vtep: Ip16) -> Option<&'static Member> {
+    // SAFETY: as in `port`.
+    let found = unsafe { MEMBERS.get(MemberKey::new(vni, vtep)) };
+    // The entries of VNI 0 are those of the cluster, no network's.
+    found.filter(|_| vni != 0)
 }
 
 /// The network of a VNI.

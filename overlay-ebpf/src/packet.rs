@@ -1,8 +1,10 @@
-//! The one file that touches packet memory.
+//! The one place that touches packet memory: here through a socket buffer, in `xdp` before there is one.
 //!
 //! A `Packet` gives references to headers, bounds checked. Whatever may move packet memory takes the `Packet`
 //! and gives back a new one: a reference kept across it does not compile, just as the verifier refuses a stale
 //! packet pointer.
+
+pub mod xdp;
 
 use core::mem::MaybeUninit;
 
@@ -16,12 +18,12 @@ use aya_ebpf::{
     },
     helpers::{
         bpf_csum_diff, bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail,
-        bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes,
+        bpf_skb_change_type, bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes,
     },
     programs::TcContext,
 };
 use overlay_common::{
-    DropReason,
+    DropReason, Handed,
     header::{Eth, Header},
     vxlan::{OuterV4, OuterV6},
 };
@@ -38,6 +40,8 @@ const INNER_ETHERNET: u64 = (ETH as u64) << 56;
 const RECOMPUTE: u64 = 1;
 /// `BPF_CSUM_LEVEL_DEC`.
 const CSUM_LEVEL_DEC: u64 = 2;
+/// The type of a frame whose destination MAC address is the device's own.
+const PACKET_HOST: u32 = 0;
 
 /// The flags by which `bpf_skb_adjust_room` can be told the inner family; none before Linux 6.3. Set when loading.
 #[unsafe(no_mangle)]
@@ -166,6 +170,33 @@ impl<'a> Packet<'a> {
         };
         // SAFETY: the helper has written all bytes where it succeeded, and `Header` allows any content.
         if read == 0 { Some(unsafe { header.assume_init() }) } else { None }
+    }
+
+    /// What `xdp_underlay` says of the frame; `None` where it did not take it.
+    #[inline(always)]
+    pub fn handed(&self) -> Option<Handed> {
+        // SAFETY: the context is readable for as long as the program runs.
+        let start = unsafe { (*self.skb()).data_meta } as usize;
+        if start + Handed::LEN > self.ctx.data() {
+            return None;
+        }
+        // SAFETY: the bytes from `start` are metadata, as just checked, and `Handed` takes any alignment and content.
+        Some(unsafe { *(start as *const Handed) })
+    }
+
+    /// Makes a frame that XDP took out of its tunnel one to the host: the kernel saw that its MAC address is not the
+    /// device's (`eth_type_trans`), and `bpf_redirect_peer` leaves it so before Linux 6.15.
+    #[inline(always)]
+    pub fn popped_before(self) -> Result<Self, DropReason> {
+        // As in `shrink`.
+        // SAFETY: the context is the one the program was called with.
+        unsafe { bpf_csum_level(self.skb(), CSUM_LEVEL_DEC) };
+        // SAFETY: the context is the one the program was called with.
+        if self.is_for_host() || unsafe { bpf_skb_change_type(self.skb(), PACKET_HOST) } == 0 {
+            Ok(self)
+        } else {
+            Err(DropReason::KernelRefused)
+        }
     }
 
     /// Makes the first `len` bytes readable; `Malformed` where the frame is shorter.
@@ -345,10 +376,10 @@ impl<'a> Packet<'a> {
         unsafe { (*self.skb()).vlan_present != 0 }
     }
 
-    /// Whether the frame's destination MAC address is the device's own (`PACKET_HOST`).
+    /// Whether the frame's destination MAC address is the device's own.
     #[inline(always)]
     pub fn is_for_host(&self) -> bool {
         // SAFETY: as in `gso_size`.
-        unsafe { (*self.skb()).pkt_type == 0 }
+        unsafe { (*self.skb()).pkt_type == PACKET_HOST }
     }
 }

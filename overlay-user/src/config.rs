@@ -53,6 +53,19 @@ pub struct NodeSection {
     pub vteps: Option<Vteps>,
     /// By what programs are attached to devices.
     pub hooks: Hooks,
+    /// Where frames from the underlay lose their outer headers.
+    pub underlay_mode: UnderlayMode,
+}
+
+/// Where frames from the underlay lose their outer headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnderlayMode {
+    /// In XDP where the underlay device is of a driver for hardware that runs it, else in TC.
+    Auto,
+    /// In TC.
+    Tc,
+    /// In XDP, on any device whose driver runs it; what is not plain in TC.
+    Xdp,
 }
 
 /// By what programs are attached to devices.
@@ -166,7 +179,7 @@ fn read_node(root: &Table<'_>, host_name: &str) -> Result<NodeSection, DocumentE
     let node = root.table("node")?.ok_or_else(|| {
         root.error("the table [node] is missing; add [node] with underlay = \"eth0\" or vtep = \"10.88.0.1\"")
     })?;
-    node.only(&["name", "underlay", "vtep", "hooks"])?;
+    node.only(&["name", "underlay", "vtep", "hooks", "underlay_mode"])?;
     let name = match node.get("name") {
         Some(value) => {
             let name = value.string()?;
@@ -193,7 +206,9 @@ fn read_node(root: &Table<'_>, host_name: &str) -> Result<NodeSection, DocumentE
     }?;
     let vteps = vtep.map(|value| read_vteps(&value)).transpose()?;
     let hooks = node.get("hooks").map_or(Ok(Hooks::Auto), |value| read_hooks(&value))?;
-    Ok(NodeSection { name: name.to_owned(), underlay, vteps, hooks })
+    let underlay_mode =
+        node.get("underlay_mode").map_or(Ok(UnderlayMode::Auto), |value| read_mode(&value))?;
+    Ok(NodeSection { name: name.to_owned(), underlay, vteps, hooks, underlay_mode })
 }
 
 fn read_hooks(value: &Value<'_>) -> Result<Hooks, DocumentError> {
@@ -204,6 +219,18 @@ fn read_hooks(value: &Value<'_>) -> Result<Hooks, DocumentError> {
         other => {
             let remedy = suggestion(other, ["auto", "tcx", "clsact"], "ways");
             Err(value.error(&format!("unknown way to attach programs {}; {remedy}", quoted(other))))
+        }
+    }
+}
+
+fn read_mode(value: &Value<'_>) -> Result<UnderlayMode, DocumentError> {
+    match value.string()? {
+        "auto" => Ok(UnderlayMode::Auto),
+        "tc" => Ok(UnderlayMode::Tc),
+        "xdp" => Ok(UnderlayMode::Xdp),
+        other => {
+            let remedy = suggestion(other, ["auto", "tc", "xdp"], "modes");
+            Err(value.error(&format!("unknown mode of the underlay {}; {remedy}", quoted(other))))
         }
     }
 }

@@ -175,6 +175,22 @@ pub enum DatapathError {
         /// The name of the device.
         device: String,
     },
+    /// The driver of a device does not run XDP.
+    #[error(
+        "the driver of {device} does not run XDP, and generic XDP is slower than none; set node.underlay_mode = \"auto\" or \"tc\""
+    )]
+    NoNativeXdp {
+        /// The name of the device.
+        device: String,
+    },
+    /// A device has an XDP program already.
+    #[error(
+        "{device} runs another XDP program, and a device runs one; remove that, or set node.underlay_mode = \"tc\""
+    )]
+    XdpTaken {
+        /// The name of the device.
+        device: String,
+    },
     /// A link was swapped by another meanwhile.
     #[error(
         "the link of {program} at the device with index {ifindex} was swapped by another meanwhile; try again"

@@ -63,6 +63,8 @@ pub struct Underlay {
     pub mtu: u16,
     /// The way to each remote VTEP that has a route.
     pub next_hops: BTreeMap<IpAddr, NextHop>,
+    /// Whether its driver runs XDP for us.
+    pub xdp: bool,
     /// Our vxlan device, while there is one.
     pub anchor: Option<Ifindex>,
     /// Whether other vxlan devices listen on our UDP port.

@@ -13,6 +13,7 @@ pub mod sysctl;
 pub(crate) mod tc;
 pub mod veth;
 pub mod watch;
+mod xdp;
 
 use crate::{tables::Ifindex, vteps::Vteps};
 use routes::NeighbourKey;
@@ -90,6 +91,14 @@ pub enum UnderlayError {
     /// The device has no MAC address, so it is no Ethernet device.
     #[error("underlay device {name:?} is not an Ethernet device; set node.underlay to one that is")]
     NotEthernet {
+        /// The name of the device.
+        name: String,
+    },
+    /// The driver of the device does not run XDP, which is asked for.
+    #[error(
+        "the driver of underlay device {name:?} does not run XDP, and generic XDP is slower than none; set node.underlay_mode = \"auto\" or \"tc\""
+    )]
+    NoNativeXdp {
         /// The name of the device.
         name: String,
     },

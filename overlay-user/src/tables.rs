@@ -51,6 +51,8 @@ pub struct NodeEntry {
     pub vtep_v6: Option<Ipv6Addr>,
     /// Its underlay device.
     pub underlay: Ifindex,
+    /// The MAC address of that.
+    pub mac: MacAddr,
     /// The UDP port of VXLAN.
     pub udp_port: u16,
     /// Our vxlan device, while there is one.
@@ -166,6 +168,8 @@ pub enum Program {
     FromUnderlay,
     /// At the underlay device, for what leaves.
     ToUnderlay,
+    /// At the underlay device, before `FromUnderlay`, which must know what it does: attached after that.
+    XdpUnderlay,
 }
 
 impl Program {
@@ -177,13 +181,18 @@ impl Program {
             Self::FromUnderlay => "from_underlay",
             Self::FromAnchor => "from_anchor",
             Self::ToUnderlay => "to_underlay",
+            Self::XdpUnderlay => "xdp_underlay",
         }
     }
 
     /// The side of a device that the program is attached to.
     pub const fn side(self) -> &'static str {
         match self {
-            Self::FromContainer | Self::Unguarded | Self::FromUnderlay | Self::FromAnchor => "ingress",
+            Self::FromContainer
+            | Self::Unguarded
+            | Self::FromUnderlay
+            | Self::FromAnchor
+            | Self::XdpUnderlay => "ingress",
             Self::ToUnderlay => "egress",
         }
     }

@@ -88,6 +88,17 @@ impl Host {
         fs::write(self.config(), text).with_context(|| format!("cannot write {}", self.config().display()))
     }
 
+    /// Sets a key of `[node]` in overlay.toml, for the agent's next start.
+    pub fn set_node(&self, key: &str, value: &str) -> Result<()> {
+        let text = fs::read_to_string(self.config())?;
+        let others = text.lines().filter(|line| line.split_once(" =").is_none_or(|(name, _)| name != key));
+        let set = |line: &str| {
+            if line == "[node]" { format!("[node]\n{key} = {value:?}\n") } else { format!("{line}\n") }
+        };
+        fs::write(self.config(), others.map(set).collect::<String>())
+            .with_context(|| format!("cannot write {}", self.config().display()))
+    }
+
     /// A command line of `overlay` in the host's namespace, for this host's agent.
     pub fn overlay(&self) -> Command {
         let mut command = self.netns.command(&self.overlay);

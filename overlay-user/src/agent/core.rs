@@ -8,7 +8,7 @@ use super::{bindings::Bindings, reconcile::Reconciler};
 use crate::{
     cli::Paths,
     cluster::EndpointId,
-    config::{Config, VxlanSection},
+    config::{Config, UnderlayMode, VxlanSection},
     datapath::bpf::{Bpf, OpenOptions, TraceReader},
     event::Event,
     netlink::{Host, UnderlaySelect, anchor},
@@ -30,6 +30,7 @@ pub(super) struct Agent {
     /// What the agent itself could not do, by a name for each, until it could.
     pub(super) troubles: Vec<Problem>,
     select: UnderlaySelect,
+    underlay_mode: UnderlayMode,
     pub(super) vxlan: VxlanSection,
     /// Whether other vxlan devices are on our UDP port.
     pub(super) shared: bool,
@@ -45,6 +46,7 @@ impl Agent {
             (None, None) => anyhow::bail!("node: neither underlay nor vtep is set; set one of them"),
         };
         let underlay = host.underlay_link(&select, None).await?;
+        host.uses_xdp(config.node.underlay_mode, underlay.ifindex).await?;
         let links = host.links().await.context("cannot list the network devices")?;
         let shared = config.vxlan.shared || anchor::check_port(&links, config.vxlan.port)?;
         let bindings = Bindings::open(&paths.state_dir);
@@ -59,6 +61,7 @@ impl Agent {
             underlay_name: Some(underlay.name),
             troubles: Vec::new(),
             select,
+            underlay_mode: config.node.underlay_mode,
             vxlan: config.vxlan.clone(),
             shared,
         })
@@ -118,7 +121,14 @@ impl Agent {
     pub(super) async fn underlay_changed(&mut self) {
         let declared = self.state.own_node().map(|node| node.vteps);
         let remote = |own| self.state.sends_to(own);
-        match self.host.underlay(&self.select, declared, remote).await {
+        let mut found = self.host.underlay(&self.select, declared, remote).await;
+        if let Ok(underlay) = &mut found {
+            match self.host.uses_xdp(self.underlay_mode, underlay.ifindex).await {
+                Ok(xdp) => underlay.xdp = xdp,
+                Err(error) => found = Err(error),
+            }
+        }
+        match found {
             Ok(mut underlay) => {
                 (underlay.anchor, underlay.shared) = (self.hold_anchor().await, self.shared);
                 let name = self.host.link(underlay.ifindex).await.ok().flatten().map(|link| link.name);

@@ -11,6 +11,7 @@ mod codec;
 mod errors;
 mod hooks;
 mod layouts;
+mod link;
 mod load;
 mod maps;
 mod meta;
@@ -21,6 +22,7 @@ mod slices;
 mod slots;
 mod stations;
 mod tcx;
+mod xdp;
 
 use overlay_common::ABI_VERSION;
 use std::{
@@ -153,7 +155,7 @@ impl Bpf {
         let ids: BTreeMap<Program, u32> = hooks::PROGRAMS.into_iter().zip(ids).collect();
         let installed = hooks::installed(&self.pins)?.into_iter();
         let current = |(hook, at): &(Hook, (u32, By))| {
-            ids.get(&hook.program).is_some_and(|id| *at == (*id, self.options.by))
+            ids.get(&hook.program).is_some_and(|id| *at == (*id, self.options.by.of(hook.program)))
         };
         Ok(installed.filter(current).map(|(hook, _)| hook).collect())
     }

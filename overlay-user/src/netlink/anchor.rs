@@ -127,6 +127,7 @@ mod tests {
             let link = Link {
                 ifindex: Ifindex(index),
                 name: (*name).to_owned(),
+                kind: None,
                 mac: None,
                 mtu: 1500,
                 up: true,

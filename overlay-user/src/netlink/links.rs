@@ -9,9 +9,7 @@ use crate::{tables::Ifindex, vteps::Vteps};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope},
-    link::{
-        InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, State,
-    },
+    link::{InfoData, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, State},
 };
 use overlay_common::MacAddr;
 use rustix::io::Errno;
@@ -24,6 +22,8 @@ pub struct Link {
     pub ifindex: Ifindex,
     /// Its name.
     pub name: String,
+    /// What it is where it is a virtual device, as `ip` names it; none for that of a driver for hardware.
+    pub kind: Option<String>,
     /// Its MAC address, where it is an Ethernet device.
     pub mac: Option<MacAddr>,
     /// Its MTU.
@@ -198,6 +198,7 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
     let mut link = Link {
         ifindex: Ifindex(message.header.index),
         name: String::new(),
+        kind: None,
         mac: None,
         mtu: 0,
         up: flags.contains(LinkFlags::Up),
@@ -208,7 +209,6 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
         vxlan: None,
     };
     let mut lower = None;
-    let mut veth = false;
     for attribute in message.attributes {
         // Of some eighty kinds of attributes, these matter here.
         if let LinkAttribute::IfName(name) = attribute {
@@ -225,11 +225,13 @@ pub(super) fn link_of(message: LinkMessage) -> Link {
         } else if let LinkAttribute::Controller(index) = attribute {
             link.controller = Some(Ifindex(index));
         } else if let LinkAttribute::LinkInfo(infos) = attribute {
-            veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
+            link.kind = infos
+                .iter()
+                .find_map(|info| if let LinkInfo::Kind(kind) = info { Some(kind.to_string()) } else { None });
             link.vxlan = vxlan(&infos);
         }
     }
-    link.peer = lower.filter(|_| veth);
+    link.peer = lower.filter(|_| link.kind.as_deref() == Some("veth"));
     link
 }
 

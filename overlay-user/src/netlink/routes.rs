@@ -71,7 +71,7 @@ impl Host {
         self.managed = managed;
         let next_hops = self.next_hops(&link, &remote(link.vteps)).await?;
         let UnderlayLink { ifindex, mac, vteps, mtu, .. } = link;
-        Ok(Underlay { ifindex, mac, vteps, mtu, next_hops, anchor: None, shared: false })
+        Ok(Underlay { ifindex, mac, vteps, mtu, next_hops, xdp: false, anchor: None, shared: false })
     }
 
     /// Removes the neighbours that we installed.

@@ -56,6 +56,7 @@ fn tables() -> impl Strategy<Value = Tables> {
         vtep_v6: None,
         underlay: Ifindex(1),
         udp_port: 4789 + port,
+        mac: MacAddr::ZERO,
         anchor: None,
         shared: false,
     });
@@ -122,7 +123,11 @@ fn closed(tables: &Tables) -> bool {
         && tables.ports.values().all(|port| net(&port.vni))
         && tables.hooks.iter().all(|hook| match hook.program {
             Program::FromContainer => tables.ports.contains_key(&hook.ifindex),
-            Program::Unguarded | Program::FromUnderlay | Program::FromAnchor | Program::ToUnderlay => true,
+            Program::Unguarded
+            | Program::FromUnderlay
+            | Program::FromAnchor
+            | Program::ToUnderlay
+            | Program::XdpUnderlay => true,
         })
 }
 

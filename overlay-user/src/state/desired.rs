@@ -47,6 +47,7 @@ impl State {
             vtep_v4: underlay.vteps.v4(),
             vtep_v6: underlay.vteps.v6(),
             underlay: underlay.ifindex,
+            mac: underlay.mac,
             udp_port: self.udp_port,
             anchor: underlay.anchor,
             shared: underlay.shared,
@@ -54,6 +55,9 @@ impl State {
         let mut hooks: BTreeSet<Hook> = [Program::FromUnderlay, Program::ToUnderlay]
             .map(|program| Hook { program, ifindex: underlay.ifindex })
             .into();
+        hooks.extend(
+            underlay.xdp.then_some(Hook { program: Program::XdpUnderlay, ifindex: underlay.ifindex }),
+        );
         hooks.extend(underlay.anchor.map(|ifindex| Hook { program: Program::FromAnchor, ifindex }));
         let nets = cluster.networks.values();
         let vteps = self.remote_nodes(cluster, underlay.vteps);

@@ -87,6 +87,7 @@ fn underlay() -> Underlay {
         vteps: ip("10.88.0.1").into(),
         mtu: 1500,
         next_hops: [2, 3].map(|n| (IpAddr::from([10, 88, 0, n]), next_hop.clone())).into(),
+        xdp: true,
         anchor: Some(Ifindex(3)),
         shared: true,
     }
@@ -140,9 +141,10 @@ fn remote_endpoints_need_no_port() {
     let node = tables.node.expect("a node");
     assert_eq!((node.vtep_v4.map(IpAddr::from), node.udp_port), (Some(ip("10.88.0.1")), 4789));
     assert_eq!((node.anchor, node.shared), (Some(Ifindex(3)), true));
-    let hooks = [(Program::FromAnchor, 3), (Program::FromUnderlay, 2), (Program::ToUnderlay, 2)];
-    let hooks = hooks.map(|(program, ifindex)| Hook { program, ifindex: Ifindex(ifindex) });
-    assert_eq!(tables.hooks, hooks.into());
+    let at_underlay = [Program::FromUnderlay, Program::ToUnderlay, Program::XdpUnderlay];
+    let mut hooks = BTreeSet::from(at_underlay.map(|program| Hook { program, ifindex: Ifindex(2) }));
+    hooks.insert(Hook { program: Program::FromAnchor, ifindex: Ifindex(3) });
+    assert_eq!(tables.hooks, hooks);
     assert!(tables.ports.is_empty());
 }
 

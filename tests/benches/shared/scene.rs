@@ -124,6 +124,7 @@ pub(crate) fn tables(text: &str) -> Result<Tables> {
         vteps: IpAddr::from(OUR_VTEP).into(),
         mtu: 1500,
         next_hops,
+        xdp: false,
         anchor: None,
         shared: false,
     };

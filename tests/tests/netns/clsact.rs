@@ -1,6 +1,6 @@
 //! Programs attached by filters of the clsact qdisc instead of tcx links.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use overlay_tests::{Host, output_within};
 use serde_json::Value;
@@ -9,15 +9,6 @@ use crate::{
     restart::{assert_none_lost, pinging},
     support::{BLUE, addresses, assert_connected, container, hosts, programs, start, wait_for},
 };
-
-/// Has the agent attach its programs so from its next start.
-fn set_hooks(host: &Host, hooks: &str) {
-    let text = fs::read_to_string(host.config()).expect("readable");
-    let without: String =
-        text.lines().filter(|line| !line.starts_with("hooks")).map(|line| format!("{line}\n")).collect();
-    let with = without.replace("[node]\n", &format!("[node]\nhooks = \"{hooks}\"\n"));
-    fs::write(host.config(), with).expect("written");
-}
 
 /// The kinds of the qdiscs of a host's underlay device.
 fn qdiscs(host: &Host) -> Vec<String> {
@@ -32,7 +23,7 @@ fn filters_do_what_links_do() {
     lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
     lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
     let before = qdiscs(&lab.hosts[0]);
-    set_hooks(&lab.hosts[0], "clsact");
+    lab.hosts[0].set_node("hooks", "clsact").expect("set");
     start(&mut lab);
     assert_connected(container(&lab, "a"), container(&lab, "b"));
     let attached = programs(&lab.hosts[0]);
@@ -56,7 +47,7 @@ fn filters_do_what_links_do() {
     for (hooks, gapless) in rounds.into_iter().filter(|(hooks, _)| has_tcx || *hooks == "clsact") {
         let ping = pinging(container(&lab, "a"));
         let host = &mut lab.hosts[0];
-        set_hooks(host, hooks);
+        host.set_node("hooks", hooks).expect("set");
         host.kill_agent().expect("killed");
         host.start_agent().expect("started");
         let now = programs(host);

@@ -36,3 +36,4 @@ mod support;
 mod too_big;
 mod traffic;
 mod wire;
+mod xdp;

@@ -7,7 +7,7 @@ use overlay_tests::{Host, Lab, output_within};
 use crate::support::{hosts, links, wait_for};
 
 /// Runs `overlay agent` by `wrapper` with variables of its own; panics unless it ends with 1 and one line with `words`.
-fn assert_refused(host: &Host, wrapper: &[&str], variables: &[(&str, &str)], words: &[&str]) {
+pub(crate) fn assert_refused(host: &Host, wrapper: &[&str], variables: &[(&str, &str)], words: &[&str]) {
     let before: Vec<String> = links(&host.netns).into_keys().collect();
     let overlay = host.overlay.to_str().expect("UTF-8");
     let line = [wrapper, &[overlay, "agent"]].concat();

@@ -35,7 +35,11 @@ const MADE: &str = "clsact-made";
 /// The place in the order of filters.
 const fn priority(program: Program) -> u16 {
     match program {
-        Program::FromContainer | Program::FromUnderlay | Program::FromAnchor | Program::ToUnderlay => 100,
+        Program::FromContainer
+        | Program::FromUnderlay
+        | Program::FromAnchor
+        | Program::ToUnderlay
+        | Program::XdpUnderlay => 100,
         // Behind its guard.
         Program::Unguarded => 101,
     }

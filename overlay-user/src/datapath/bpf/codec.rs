@@ -20,6 +20,7 @@ pub(super) fn node(entry: &NodeEntry) -> map::NodeConfig {
     let vteps = (entry.vtep_v4, entry.vtep_v6);
     let mut config = map::NodeConfig::new(vteps, entry.underlay.0, entry.udp_port);
     config.anchor = entry.anchor.map_or(0, |anchor| anchor.0);
+    config.mac = entry.mac;
     config.flags = if entry.shared { map::NodeConfig::SHARED } else { 0 };
     config
 }
@@ -31,6 +32,7 @@ pub(super) fn node_back(config: map::NodeConfig) -> Option<NodeEntry> {
         vtep_v4,
         vtep_v6,
         underlay: Ifindex(config.underlay),
+        mac: config.mac,
         udp_port: config.udp_port(),
         anchor: (config.anchor != 0).then_some(Ifindex(config.anchor)),
         shared: config.flags & map::NodeConfig::SHARED != 0,

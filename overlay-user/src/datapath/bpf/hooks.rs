@@ -1,4 +1,5 @@
-//! Programs at devices, pinned as `links/PROGRAM@DEVICE`: by tcx links, or by filters of the clsact qdisc.
+//! Programs at devices, pinned as `links/PROGRAM@DEVICE`: by tcx links, or by filters of the clsact qdisc; that of XDP
+//! by an XDP link.
 
 use std::{
     collections::BTreeMap,
@@ -15,8 +16,9 @@ use aya::{
 use super::{
     clsact,
     errors::{attach, failed},
+    link,
     pins::Pins,
-    tcx,
+    tcx, xdp,
 };
 use crate::{
     datapath::DatapathError,
@@ -35,25 +37,34 @@ pub enum By {
     Tcx,
     /// By filters of the clsact qdisc.
     Clsact,
+    /// By an XDP link: `xdp_underlay`, whatever the others are attached by.
+    Xdp,
 }
 
 impl By {
+    /// By what a program is attached where the programs of TC are attached by `self`.
+    pub(super) fn of(self, program: Program) -> Self {
+        if program == Program::XdpUnderlay { Self::Xdp } else { self }
+    }
+
     /// The name that `status` shows.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tcx => "tcx",
             Self::Clsact => "clsact",
+            Self::Xdp => "xdp",
         }
     }
 }
 
 /// The programs there are.
-pub(super) const PROGRAMS: [Program; 5] = [
+pub(super) const PROGRAMS: [Program; 6] = [
     Program::FromContainer,
     Program::Unguarded,
     Program::FromAnchor,
     Program::FromUnderlay,
     Program::ToUnderlay,
+    Program::XdpUnderlay,
 ];
 
 /// Whether a pin is one of a program or a map, whose information would be taken for a link's.
@@ -70,7 +81,7 @@ pub(super) fn installed(pins: &Pins) -> Result<BTreeMap<Hook, (u32, By)>, Datapa
     let mut hooks = BTreeMap::new();
     for (program, device, path) in pinned(pins)? {
         if let Ok(Some((ifindex, id))) = program_at(&path, program, &device) {
-            let by = if clsact::is_note(&path) { By::Clsact } else { By::Tcx };
+            let by = if clsact::is_note(&path) { By::Clsact } else { By::Tcx }.of(program);
             hooks.insert(Hook { program, ifindex }, (id, by));
         }
     }
@@ -139,7 +150,8 @@ fn program_at(path: &Path, program: Program, device: &str) -> Result<Option<(Ifi
     let id = if clsact::is_note(path) {
         clsact::program_at(program, ifindex)?
     } else {
-        tcx::program_at(path, ifindex)
+        let kind = if program == Program::XdpUnderlay { "xdp" } else { "tcx" };
+        link::program_at(path, kind, ifindex)
     };
     Ok(id.map(|id| (ifindex, id)))
 }
@@ -148,14 +160,18 @@ fn program_at(path: &Path, program: Program, device: &str) -> Result<Option<(Ifi
 pub(super) fn attach_pinned(pins: &Pins, progs: &Path, hook: Hook, by: By) -> Result<(), DatapathError> {
     let device = device_name(hook.ifindex).ok_or(DatapathError::DeviceGone { ifindex: hook.ifindex })?;
     let path = pins.links().join(format!("{}@{device}", hook.program.name()));
-    let program = SchedClassifier::from_pin(progs.join(hook.program.name())).map_err(attach(hook))?;
+    let pinned = progs.join(hook.program.name());
+    if by.of(hook.program) == By::Xdp {
+        return xdp::attach_at(&path, &pinned, hook, &device);
+    }
+    let program = SchedClassifier::from_pin(pinned).map_err(attach(hook))?;
     let former = path.symlink_metadata().is_ok() && clsact::is_note(&path) != (by == By::Clsact);
     let aside = pins.links().join(format!("{FORMER}{}@{device}", hook.program.name()));
     if former {
         fs::rename(&path, &aside).map_err(failed("use the pinned links"))?;
     }
     match by {
-        By::Tcx => tcx::attach_at(&path, program, hook, &device)?,
+        By::Tcx | By::Xdp => tcx::attach_at(&path, program, hook, &device)?,
         By::Clsact => clsact::attach_at(&path, program, hook, &device)?,
     }
     if !former {
@@ -183,7 +199,8 @@ pub(super) fn detach_all(pins: &Pins) -> Result<(), DatapathError> {
 
 /// Detaches what is to go, by program and device; of a device that is gone only the pin is left.
 fn detach_those(pins: &Pins, goes: impl Fn(Program, Option<Ifindex>) -> bool) -> Result<(), DatapathError> {
-    for (program, device, path) in pinned(pins)? {
+    // Backwards: XDP hands its frames to `from_underlay`.
+    for (program, device, path) in pinned(pins)?.into_iter().rev() {
         match device_index(&device) {
             at if !goes(program, at) => {}
             Some(ifindex) => detach_at(&path, program, ifindex, &device)?,
@@ -201,12 +218,14 @@ fn detach_at(path: &Path, program: Program, ifindex: Ifindex, device: &str) -> R
     }
 }
 
-/// The side of a device that a program is attached to.
+/// The side of a device that a program of TC is attached to.
 pub(super) const fn side(program: Program) -> TcAttachType {
     match program {
-        Program::FromContainer | Program::Unguarded | Program::FromUnderlay | Program::FromAnchor => {
-            TcAttachType::Ingress
-        }
+        Program::FromContainer
+        | Program::Unguarded
+        | Program::FromUnderlay
+        | Program::FromAnchor
+        | Program::XdpUnderlay => TcAttachType::Ingress,
         Program::ToUnderlay => TcAttachType::Egress,
     }
 }

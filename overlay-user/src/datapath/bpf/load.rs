@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    programs::{TestRun as _, TestRunOptions, tc::SchedClassifier},
+    programs::{TestRun, TestRunOptions, TestRunResult, Xdp, tc::SchedClassifier},
 };
 use aya_log::EbpfLogger;
 
@@ -27,7 +27,9 @@ pub static REFERENCE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/
 pub static BROKEN: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/broken.o"));
 
 /// `TC_ACT_UNSPEC`: not ours.
-const PASS: u32 = u32::MAX;
+const TC_PASS: u32 = u32::MAX;
+/// `XDP_PASS`.
+const XDP_PASS: u32 = 2;
 
 /// `BPF_F_ADJ_ROOM_DECAP_L3_IPV4` and `BPF_F_ADJ_ROOM_DECAP_L3_IPV6`.
 const DECAP_L3_IPV4: u32 = 1 << 7;
@@ -57,27 +59,39 @@ pub(super) fn load(
     }
     let mut ebpf = loader.load(OBJECT).map_err(|error| refused_by_kernel(&error))?;
     for program in PROGRAMS {
-        let loaded = program_of(&mut ebpf, program)?;
-        loaded.load().map_err(|error| refused_by_kernel(&error))?;
-        verify(loaded, program)?;
-        loaded.pin(progs.join(program.name())).map_err(|error| refused_by_kernel(&error))?;
+        let pin = progs.join(program.name());
+        if program == Program::XdpUnderlay {
+            let loaded: &mut Xdp = program_of(&mut ebpf, program)?;
+            loaded.load().map_err(|error| refused_by_kernel(&error))?;
+            verify(loaded, program)?;
+            loaded.pin(pin).map_err(|error| refused_by_kernel(&error))?;
+        } else {
+            let loaded: &mut SchedClassifier = program_of(&mut ebpf, program)?;
+            loaded.load().map_err(|error| refused_by_kernel(&error))?;
+            verify(loaded, program)?;
+            loaded.pin(pin).map_err(|error| refused_by_kernel(&error))?;
+        }
     }
     Ok(if trace_sample > 0 { TraceReader::new(&mut ebpf) } else { None })
 }
 
 /// Runs a program that was loaded once: what the verifier lets through may still be wrong for this kernel.
-fn verify(loaded: &SchedClassifier, program: Program) -> Result<(), DatapathError> {
+fn verify<P>(loaded: &P, program: Program) -> Result<(), DatapathError>
+where
+    P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = TestRunResult>,
+{
     // Not ours by its EtherType (IEEE 802, for experiments): the host has it.
     let mut frame = [0; 64];
     frame[12..14].copy_from_slice(&[0x88, 0xb5]);
-    match program {
+    let passed = match program {
         // They would drop the frame, and count it.
         Program::FromContainer | Program::Unguarded | Program::FromAnchor => return Ok(()),
-        Program::FromUnderlay | Program::ToUnderlay => {}
-    }
+        Program::FromUnderlay | Program::ToUnderlay => TC_PASS,
+        Program::XdpUnderlay => XDP_PASS,
+    };
     let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::default() };
     let result = loaded.test_run(options).map_err(|error| refused_by_kernel(&error))?;
-    if result.return_value == PASS {
+    if result.return_value == passed {
         Ok(())
     } else {
         Err(unsupported(&format!("program {}, which does not pass what is not ours", program.name())))
@@ -85,7 +99,10 @@ fn verify(loaded: &SchedClassifier, program: Program) -> Result<(), DatapathErro
 }
 
 /// A program of the object.
-fn program_of(ebpf: &mut Ebpf, program: Program) -> Result<&mut SchedClassifier, DatapathError> {
+fn program_of<'a, P>(ebpf: &'a mut Ebpf, program: Program) -> Result<&'a mut P, DatapathError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program>,
+{
     ebpf.program_mut(program.name())
         .and_then(|program| program.try_into().ok())
         .ok_or_else(|| unsupported(&format!("an object without program {}", program.name())))

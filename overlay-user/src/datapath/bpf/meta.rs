@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use aya::{
     maps::{Array, MapData},
-    programs::{ProgramInfo, tc::SchedClassifier},
+    programs::ProgramInfo,
 };
 use overlay_common::{ABI_VERSION, hash::fnv1a, meta::Meta};
 
@@ -105,9 +105,7 @@ pub(super) fn program_ids(progs: &Path) -> Option<[u32; overlay_common::meta::ME
 
 /// The kernel's number of a pinned program.
 fn pinned_id(pin: &Path) -> Option<u32> {
-    let program = SchedClassifier::from_pin(pin).ok()?;
-    let info: ProgramInfo = program.info().ok()?;
-    Some(info.id())
+    Some(ProgramInfo::from_pin(pin).ok()?.id())
 }
 
 fn map_ids(fits: &[Fit]) -> [u32; overlay_common::meta::META_MAPS] {

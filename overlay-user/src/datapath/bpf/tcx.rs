@@ -1,19 +1,12 @@
 //! Programs at devices by tcx links (Linux 6.6), pinned: a link belongs to its program, outlives its maker, and its
 //! program is swapped in one step.
 
-use std::{
-    fs, io,
-    os::fd::{AsFd as _, AsRawFd as _},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
-use aya::{
-    maps::MapData,
-    programs::{
-        LinkOrder, ProgramError, SchedClassifier,
-        links::{FdLink, PinnedLink},
-        tc::{SchedClassifierLink, TcAttachOptions},
-    },
+use aya::programs::{
+    LinkOrder, ProgramError, SchedClassifier,
+    links::{FdLink, PinnedLink},
+    tc::{SchedClassifierLink, TcAttachOptions},
 };
 
 use super::{
@@ -22,31 +15,8 @@ use super::{
 };
 use crate::{
     datapath::DatapathError,
-    tables::{Hook, Ifindex, Program},
+    tables::{Hook, Program},
 };
-
-/// The kernel's number of the program of a pinned link; none where it is at that device no more, or is no link.
-///
-/// Asked of the link itself, by its entry in `/proc/self/fdinfo` (`bpf_tcx_link_fdinfo`): to ask the device, and then
-/// for the programs it names, takes `CAP_SYS_ADMIN` (`bpf_prog_get_fd_by_id`).
-pub(super) fn program_at(path: &Path, ifindex: Ifindex) -> Option<u32> {
-    // The kernel opens any pin as what it is (`BPF_OBJ_GET`).
-    let opened = MapData::from_pin(path).ok()?;
-    let entry = format!("/proc/self/fdinfo/{}", opened.fd().as_fd().as_raw_fd());
-    let (device, program) = told(&fs::read_to_string(entry).ok()?)?;
-    // A link that was detached, or whose device is gone, is at device 0.
-    (device == ifindex.0).then_some(program)
-}
-
-/// The device and the program of a tcx link, from the text of its entry.
-fn told(fdinfo: &str) -> Option<(u32, u32)> {
-    let value = |key: &str| {
-        let line = fdinfo.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
-        line.split_whitespace().next()
-    };
-    (value("link_type")? == "tcx").then_some(())?;
-    Some((value("ifindex")?.parse().ok()?, value("prog_id")?.parse().ok()?))
-}
 
 /// Attaches a program by a link pinned at `path`, or swaps the program of the link that is there.
 pub(super) fn attach_at(
@@ -82,18 +52,4 @@ pub(super) fn attach_at(
     let link = FdLink::try_from(link).map_err(attach(hook))?;
     link.pin(path).map_err(attach(hook))?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_tells_where_it_is_and_others_tell_nothing() {
-        let link = "pos:\t0\nlink_type:\ttcx\nlink_id:\t7\nprog_tag:\tf9ca\nprog_id:\t42\nifindex:\t3\nattach_type:\t46 (ingress)\n";
-        assert_eq!(told(link), Some((3, 42)));
-        assert_eq!(told(&link.replace("tcx", "xdp")), None);
-        assert_eq!(told("map_type:\t1\nmap_id:\t3\n"), None);
-        assert_eq!(told("prog_type:\t3\nprog_id:\t3\n"), None);
-    }
 }
