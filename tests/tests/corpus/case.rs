@@ -124,7 +124,8 @@ impl Group {
 
     /// The container gets this inner frame instead, as it is.
     pub(crate) fn carries(self, name: impl AsRef<str>, inner: Vec<u8>) -> Self {
-        self.delivers_as(name, filled(self.good.family, inner.clone()), |frame| frame.inner = inner)
+        let bytes = filled(self.good.family, inner.clone());
+        self.delivers_as(name, bytes, |frame| frame.inner = inner)
     }
 
     /// Our vxlan device gets the frame, under its own VNI and without a checksum, and the container this inner one. What

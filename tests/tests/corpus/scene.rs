@@ -95,7 +95,7 @@ pub(crate) struct Devices {
 /// What `CONFIG` says of the node.
 pub(crate) fn config(devices: &Devices) -> NodeConfig {
     let mut config = NodeConfig::new((Some(OUR_VTEP), Some(OUR_VTEP_V6)), devices.underlay, UDP_PORT);
-    config.anchor = devices.anchor;
+    (config.anchor, config.mac) = (devices.anchor, DEVICE_MAC);
     config
 }
 

@@ -8,7 +8,7 @@ use overlay_common::{
 use super::good;
 use crate::{
     build::{EXPERIMENTAL, eth, not_ip, udp_v6},
-    case::Group,
+    case::{Group, filled},
     frame::{Family, Frame},
     inner::{datagram, four, six},
     scene::{EGRESS, EXTERNAL, LOCAL, NAMED, NOBODY, PLAIN, REMOTE, Station},
@@ -92,8 +92,7 @@ pub(crate) fn types(family: Family) -> Group {
 }
 
 pub(crate) fn sources(family: Family) -> Group {
-    const TAKES: &str =
-        "inner source MAC";
+    const TAKES: &str = "inner source MAC";
     let from = |mac: [u8; 6]| {
         let mut frame = good(family).inner;
         frame[6..12].copy_from_slice(&mac);

@@ -211,9 +211,7 @@ pub(crate) fn advertisements(family: Family) -> Group {
         ("multicast listener report", 143),
     ] {
         let frame = Neighbour { kind, dst: all, claims: None, ..good }.frame();
-        group = group
-            .refuses(format!("{name} to all nodes"), Bum, frame)
-            .kernel("broadcast, multicast");
+        group = group.refuses(format!("{name} to all nodes"), Bum, frame).kernel("broadcast, multicast");
     }
     group
 }
