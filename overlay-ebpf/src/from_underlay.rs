@@ -82,7 +82,7 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
         _ => Family::Other,
     };
     let network = Network { vni: outer.vni, slice: &member.slice };
-    let sender = Sender { network, vtep: outer.src, mac: eth.src };
+    let sender = Sender { network, vtep: outer.src, mac: eth.src, length: outer.end - outer.inner };
     if eth.dst.is_multicast() {
         let (pkt, _) = decap::strip(trim(pkt, outer.end)?, outer, eth, family)?;
         let (pkt, asked) = neigh_remote::check(pkt, sender, &eth)?;

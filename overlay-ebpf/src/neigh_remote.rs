@@ -27,6 +27,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) vtep: Ip16,
     /// The station, by the inner one.
     pub(crate) mac: MacAddr,
+    /// Length of what it sent, before `decap::strip` filled it up.
+    pub(crate) length: usize,
 }
 
 impl Sender<'_> {
@@ -118,6 +120,10 @@ pub(crate) fn check<'a>(
 /// The address that ARP asks for, once what it claims of its sender holds.
 #[inline(always)]
 fn arp<'a>(pkt: Packet<'a>, sender: Sender<'_>) -> Result<(Packet<'a>, Option<Ip16>), DropReason> {
+    // Of what it did not send nothing may be read as zeros.
+    if sender.length < ETH + arp::LEN {
+        return Err(DropReason::Malformed);
+    }
     let pkt = pkt.pull(ETH + arp::LEN)?;
     let arp = Arp::parse(pkt.at::<ArpHdr>(ETH)?)?;
     let probe = arp.sender_ip == [0; 4];
