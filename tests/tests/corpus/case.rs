@@ -137,7 +137,7 @@ impl Group {
         edit: impl FnOnce(&mut Frame),
     ) -> Self {
         let frame = self.edited(|frame| {
-            frame.inner = inner.clone();
+            frame.inner.clone_from(&inner);
             edit(frame);
         });
         let (mut outer, udp) = (frame.bytes(), frame.udp_at());

@@ -5,12 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use anyhow::Result;
 use overlay_tests::aligned;
 
-use crate::{
-    case::Case,
-    frame::Family,
-    judge::{self, Ended},
-    rig::{Rig, Side},
-};
+use crate::{case::Case, frame::Family, judge::Ended};
 
 /// Named cases over each family, at least.
 const LEAST: usize = 150;
@@ -68,22 +63,27 @@ impl Report {
         }
     }
 
-    /// Tries cases.
-    pub(crate) fn cases(&mut self, rig: &mut Rig, side: Side, cases: &[Case]) -> Result<Tried> {
+    /// Tries cases on a side.
+    pub(crate) fn cases(
+        &mut self,
+        side: &str,
+        cases: &[Case],
+        mut run: impl FnMut(&Case) -> Result<Ended>,
+    ) -> Result<Tried> {
         let mut tried = Tried { all: cases.len(), ..Tried::default() };
         for case in cases {
-            match judge::run(rig, side, case)? {
+            match run(case)? {
                 Ended::Held { by_xdp } => {
                     tried.held += 1;
                     tried.by_xdp += usize::from(by_xdp);
                 }
                 Ended::Failed(failure) => self.failed.push(vec![
                     case.name.clone(),
-                    side.name().to_owned(),
+                    side.to_owned(),
                     case.family.name().to_owned(),
                     failure.expected,
                     failure.got,
-                    case.kernel.map_or_else(|| "does as we must".to_owned(), str::to_owned),
+                    case.kernel.unwrap_or("-").to_owned(),
                 ]),
             }
         }
@@ -95,8 +95,9 @@ impl Report {
     pub(crate) fn end(self) -> bool {
         let failed = self.failed.len() + self.others;
         if !self.failed.is_empty() {
-            let head =
-                ["case", "side", "underlay", "expected", "got", "the kernel"].map(str::to_owned).to_vec();
+            let head = ["case", "side", "underlay", "expected", "got", "difference from the kernel"]
+                .map(str::to_owned)
+                .to_vec();
             for line in aligned(&[&[head][..], &self.failed].concat()) {
                 println!("{line}");
             }

@@ -17,7 +17,6 @@ use aya::{
     maps::{Array, MapData, PerCpuArray, PerCpuHashMap},
     programs::{LinkOrder, SchedClassifier, TcAttachType, Xdp, XdpMode, tc::TcAttachOptions},
 };
-use nix::net::if_::if_nametoindex;
 use overlay_common::{
     Counter, DropReason, MacAddr,
     map::{DropKey, NodeConfig},
@@ -27,7 +26,8 @@ use overlay_user::datapath::bpf::constants;
 
 use crate::{
     case::Mode,
-    scene::{self, ANCHOR_VNI, DEVICE_MAC, Devices, LOCAL, OUR_VTEP, OUR_VTEP_V6, OUTER_DST, UDP_PORT},
+    hosts,
+    scene::{self, ANCHOR_VNI, DEVICE_MAC, Devices, LOCAL, OUTER_DST, UDP_PORT},
     wire::{LONGEST, Wire},
 };
 
@@ -117,26 +117,18 @@ impl Rig {
             return Ok(None);
         }
         let hosts = Hosts::new()?;
-        let index = |netns: &Netns, name: &'static str| -> Result<u32> {
-            netns.enter(|| if_nametoindex(name))?.with_context(|| format!("no device {name}"))
-        };
         let devices = Devices {
-            underlay: index(&hosts.ours, "eth1")?,
-            port: index(&hosts.ours, "port0")?,
-            anchor: index(&hosts.ours, "overlay-anchor")?,
+            underlay: hosts::index(&hosts.ours, "eth1")?,
+            port: hosts::index(&hosts.ours, "port0")?,
+            anchor: hosts::index(&hosts.ours, "overlay-anchor")?,
         };
         hosts.ours.enter(|| attach(&mut ebpf, side))??;
         // Maps are taken out of the object once the programs have them.
         scene::fill(&mut ebpf, &devices)?;
-        let receiver = |netns: &Netns, name| {
-            let ifindex = index(netns, name)?;
-            netns.enter(|| Wire::receiver(ifindex))?
-        };
-        let outside = index(&hosts.outside, "outside0")?;
         let mut rig = Self {
-            to_underlay: hosts.outside.enter(|| Wire::sender(outside))??,
-            from_stack: receiver(&hosts.host, "host1")?,
-            from_port: receiver(&hosts.container, "port1")?,
+            to_underlay: hosts::sender(&hosts.outside, "outside0")?,
+            from_stack: hosts::receiver(&hosts.host, "host1")?,
+            from_port: hosts::receiver(&hosts.container, "port1")?,
             room: Box::new([0; LONGEST]),
             usual: scene::config(&devices),
             config: scene::take(&mut ebpf, "CONFIG")?,
@@ -206,39 +198,26 @@ impl Rig {
 
 impl Hosts {
     fn new() -> Result<Self> {
-        let netns = |role: &str| -> Result<Netns> {
-            let netns = Netns::new_over(&format!("ovt-corpus-{role}"))?;
-            for scope in ["all", "default"] {
-                // Nothing may be said that was not asked for.
-                let ours = if role == "ours" { "0" } else { "1" };
-                netns.sysctl(&format!("net/ipv6/conf/{scope}/disable_ipv6"), ours)?;
-                netns.sysctl(&format!("net/ipv6/conf/{scope}/addr_gen_mode"), "1")?;
-                netns.sysctl(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
-            }
-            Ok(netns)
+        let this = Self {
+            outside: hosts::silent("outside")?,
+            ours: hosts::receiving("ours")?,
+            host: hosts::silent("host")?,
+            container: hosts::silent("container")?,
         };
-        let hosts = Self {
-            outside: netns("outside")?,
-            ours: netns("ours")?,
-            host: netns("host")?,
-            container: netns("container")?,
-        };
-        // No fragment may wait for another case's.
-        for key in ["net/ipv4/ipfrag_low_thresh", "net/ipv4/ipfrag_high_thresh"] {
-            hosts.ours.sysctl(key, "0")?;
-        }
         let other = |n| MacAddr::new([2, 0, 0, 0, 1, n]);
-        cable((&hosts.outside, "outside0", OUTER_DST), (&hosts.ours, "eth1", DEVICE_MAC))?;
-        cable((&hosts.ours, "host0", other(1)), (&hosts.host, "host1", other(2)))?;
-        cable((&hosts.ours, "port0", other(3)), (&hosts.container, "port1", LOCAL.mac))?;
-        hosts.stack()?;
-        Ok(hosts)
+        hosts::cable((&this.outside, "outside0", OUTER_DST), (&this.ours, "eth1", DEVICE_MAC))?;
+        hosts::cable((&this.ours, "host0", other(1)), (&this.host, "host1", other(2)))?;
+        hosts::cable((&this.ours, "port0", other(3)), (&this.container, "port1", LOCAL.mac))?;
+        this.stack()?;
+        Ok(this)
     }
 
-    /// The stack of our host: its addresses, without a route to anywhere, so that no ICMP error can be sent.
+    /// The stack of our host.
     fn stack(&self) -> Result<()> {
-        self.ours.ip(&format!("address add {OUR_VTEP}/32 dev eth1"))?;
-        self.ours.ip(&format!("address add {OUR_VTEP_V6}/128 dev eth1 nodad noprefixroute"))?;
+        hosts::address(&self.ours)?;
+        for device in ["host0", "port0"] {
+            self.ours.sysctl(&format!("net/ipv6/conf/{device}/disable_ipv6"), "1")?;
+        }
         self.ours.ip(&format!(
             "link add overlay-anchor type vxlan id {ANCHOR_VNI} dstport {UDP_PORT} nolearning"
         ))?;
@@ -251,23 +230,6 @@ impl Hosts {
         ])?;
         Ok(())
     }
-}
-
-/// A veth pair without queues and offloads.
-fn cable(
-    (near, near_name, near_mac): (&Netns, &str, MacAddr),
-    (far, far_name, far_mac): (&Netns, &str, MacAddr),
-) -> Result<()> {
-    near.ip(&format!(
-        "link add {near_name} mtu 9000 address {near_mac} type veth \
-         peer name {far_name} mtu 9000 address {far_mac} netns {}",
-        far.name()
-    ))?;
-    for (netns, name) in [(near, near_name), (far, far_name)] {
-        netns.run(&["ethtool", "-K", name, "gro", "off", "tx", "off", "tso", "off"])?;
-        netns.ip(&format!("link set {name} arp off up"))?;
-    }
-    Ok(())
 }
 
 /// Loads the object, as the agent does, but for the size of its tables.

@@ -118,11 +118,11 @@ pub(crate) fn sources(family: Family) -> Group {
 }
 
 pub(crate) fn destinations(family: Family) -> Group {
-    let all = |group: [u8; 6]| Station { mac: MacAddr::new(group), ..LOCAL };
-    let to = |group: [u8; 6]| four(&REMOTE, &all(group), 17, &datagram());
     const FLOODS: &str = "broadcast, multicast";
     const LEARNS: &str = "MAC in no table";
     const LOOPS: &str = "behind a VTEP";
+    let all = |group: [u8; 6]| Station { mac: MacAddr::new(group), ..LOCAL };
+    let to = |group: [u8; 6]| four(&REMOTE, &all(group), 17, &datagram());
     let mut group = Group::new("inner destination", good(family))
         .carries("another station here, through its device", four(&REMOTE, &EGRESS, 17, &datagram()))
         .carries("one whose MAC is not derived from its address", four(&REMOTE, &NAMED, 17, &datagram()))

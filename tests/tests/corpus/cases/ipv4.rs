@@ -40,7 +40,7 @@ pub(crate) fn headers() -> Group {
     group
         .passes("header of 24 bytes, of which 4 are the UDP header's", |frame| frame.words = Some(6))
         .rejects("header of 60 bytes, past the end", Malformed, |frame| {
-            (frame.words, frame.cut) = (Some(15), Some(14 + 60))
+            (frame.words, frame.cut) = (Some(15), Some(14 + 60));
         })
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn extensions() -> Group {
         })
         .passes("options in front of TCP", |frame| (frame.extensions, frame.protocol) = (vec![hop()], 6))
         .passes("options in front of nothing", |frame| {
-            (frame.extensions, frame.protocol) = (vec![dest()], 59)
+            (frame.extensions, frame.protocol) = (vec![dest()], 59);
         })
         .passes("options, to another port", |frame| (frame.extensions, frame.ports.1) = (vec![dest()], 53))
         .passes("routing header, to another address", |frame| {
