@@ -24,6 +24,7 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
         "overlay-ebpf/src/packet.rs",
         "reads and writes packets through checked pointers; exports a constant by name",
     ),
+    ("overlay-ebpf/src/packet/xdp.rs", "the same before there is a socket buffer"),
     ("overlay-ebpf/src/trace.rs", "exports the sample rate by name"),
     ("overlay-user/src/datapath/bpf/batch.rs", "calls the kernel for many entries of a map"),
     ("overlay-user/src/datapath/bpf/slots.rs", "maps an array of the kernel into memory"),

@@ -100,6 +100,11 @@ impl Judge {
         self.lane.dropped(reason) - self.outbound[reason as usize]
     }
 
+    /// How many frames XDP took out of their tunnels.
+    pub(crate) fn by_xdp(&self) -> Result<u64> {
+        self.lane.counter(Counter::FromXdp)
+    }
+
     /// Tries frames; those that ours did not do with what it must.
     pub(crate) fn batch(&mut self, frames: Vec<Vec<u8>>) -> Result<Vec<Found>> {
         self.tally.frames += frames.len() as u64;

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{MapData, PerCpuArray, PerCpuHashMap},
-    programs::{LinkOrder, SchedClassifier, TcAttachType, tc::TcAttachOptions},
+    programs::{LinkOrder, SchedClassifier, TcAttachType, Xdp, XdpMode, tc::TcAttachOptions},
 };
 use nix::net::if_::if_nametoindex;
 use overlay_common::{Counter, DropReason, MacAddr, map::DropKey};
@@ -55,6 +55,14 @@ pub(crate) enum Fault {
     Tables,
 }
 
+/// Where our host takes the outer headers off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Tc,
+    /// In XDP, and in TC what XDP leaves to it.
+    Xdp,
+}
+
 /// A pair of hosts.
 pub(crate) struct Lane {
     /// To the host with the vxlan devices.
@@ -77,7 +85,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// Makes the hosts of this number.
-    pub(crate) fn new(number: usize, fault: Fault) -> Result<Self> {
+    pub(crate) fn new(number: usize, side: Side, fault: Fault) -> Result<Self> {
         let hosts = Hosts::new(number)?;
         let index = |netns: &Netns, name: &'static str| -> Result<u32> {
             netns.enter(|| if_nametoindex(name))?.with_context(|| format!("no device {name}"))
@@ -96,7 +104,7 @@ impl Lane {
             way_out: index(&hosts.ours, "way0")?,
         };
         let object = if fault == Fault::Programs { BROKEN } else { OBJECT };
-        let mut ebpf = hosts.ours.enter(|| attach(object))??;
+        let mut ebpf = hosts.ours.enter(|| attach(object, side))??;
         scene::fill(&mut ebpf, &devices, fault == Fault::Tables)?;
         Ok(Self {
             to_kernel: sender(&hosts.ingress, "kernel0")?,
@@ -194,7 +202,7 @@ impl Hosts {
 }
 
 /// Loads the object and attaches its programs. What `from_underlay` passes to the host, `unguarded` counts.
-fn attach(object: &[u8]) -> Result<Ebpf> {
+fn attach(object: &[u8], side: Side) -> Result<Ebpf> {
     let mut loader = EbpfLoader::new();
     loader.override_global("TRACE_SAMPLE", &0_u32, true);
     for name in ["FDB", "FDB_V4", "NEIGH", "MEMBERS", "NETS", "DROPS", "PORTS"] {
@@ -209,6 +217,11 @@ fn attach(object: &[u8]) -> Result<Ebpf> {
         program
             .attach_with_options(device, TcAttachType::Ingress, order)
             .with_context(|| format!("cannot attach {name}; tcx links need Linux 6.6"))?;
+    }
+    if side == Side::Xdp {
+        let program: &mut Xdp = ebpf.program_mut("xdp_underlay").context("no xdp_underlay")?.try_into()?;
+        program.load().context("the kernel refuses xdp_underlay")?;
+        program.attach("ours1", XdpMode::Driver).context("cannot attach xdp_underlay")?;
     }
     Ok(ebpf)
 }

@@ -31,7 +31,7 @@ use self::{
     differences::DIFFERENCES,
     grammar::Grammar,
     judge::{Found, Judge},
-    lane::{Fault, Lane},
+    lane::{Fault, Lane, Side},
     options::Options,
     run::{Numbered, Outcome},
 };
@@ -122,13 +122,15 @@ fn tell(found: &Found) {
 
 /// Tries the frames of the corpus.
 fn corpus(results: &mut Results) -> Result<()> {
-    let mut judge = Judge::new(Lane::new(0, Fault::None)?);
-    for (name, frame) in cases::read(&cases::corpus())? {
-        let found = judge.single(&frame, judge::TRIES)?;
-        if let Some(found) = &found {
-            tell(found);
+    for (side, word) in [(Side::Tc, "TC"), (Side::Xdp, "XDP")] {
+        let mut judge = Judge::new(Lane::new(0, side, Fault::None)?);
+        for (name, frame) in cases::read(&cases::corpus())? {
+            let found = judge.single(&frame, judge::TRIES)?;
+            if let Some(found) = &found {
+                tell(found);
+            }
+            results.take(&format!("corpus {name}, {word}"), found.is_none());
         }
-        results.take(&format!("corpus {name}"), found.is_none());
     }
     Ok(())
 }
@@ -156,5 +158,6 @@ fn coverage(outcome: &Outcome, results: &mut Results) {
         println!("never met: {}", unmet.join(", "));
     }
     results.take("every intended difference was met", unmet.is_empty());
+    results.take("XDP takes frames out of their tunnels", outcome.by_xdp > 0);
     results.take("the kernel delivers what our programs encapsulate", outcome.tally.sent > 0);
 }

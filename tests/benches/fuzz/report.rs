@@ -75,6 +75,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
         figure("tried", tally.frames),
         text(&["a second", &rate]),
         figure("both delivered", tally.delivered),
+        figure("taken out of their tunnels by XDP", outcome.by_xdp),
         figure("of the container, delivered by the kernel", tally.sent),
         figure("of the container, dropped by our programs", tally.unsent),
         figure("batches tried again, as one came late", tally.late),

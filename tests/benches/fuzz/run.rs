@@ -1,4 +1,4 @@
-//! The run: a pair of hosts for each CPU, until the time is over or enough was tried.
+//! The run: a pair of hosts for each CPU, one in TC and the next in XDP, until the time is over or enough was tried.
 
 use std::{
     io::{IsTerminal as _, Write as _, stdout},
@@ -18,11 +18,13 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use crate::{
     grammar::Grammar,
     judge::{Found, Judge, Tally},
-    lane::{Fault, Lane},
+    lane::{Fault, Lane, Side},
     mutate,
     options::End,
 };
 
+/// What the pairs of hosts are, in turns.
+const SIDES: [Side; 2] = [Side::Tc, Side::Xdp];
 /// Frames of a batch from the underlay, and from the container.
 const BATCH: u64 = 2048;
 const OUTBOUND: u64 = 128;
@@ -39,6 +41,8 @@ pub(crate) struct Outcome {
     pub(crate) tally: Tally,
     /// Frames that `from_underlay` dropped, by reason.
     pub(crate) dropped: Vec<(DropReason, u64)>,
+    /// Frames that XDP took out of their tunnels.
+    pub(crate) by_xdp: u64,
     pub(crate) found: Vec<Numbered>,
     pub(crate) took: Duration,
     /// The first pair of hosts, for what is to be found out of the differences.
@@ -66,8 +70,9 @@ struct Shared<'a> {
 /// Tries frames of a seed.
 pub(crate) fn run(grammar: &Grammar, seed: u64, end: End) -> Result<Outcome> {
     let cpus = cpus()?;
-    let judges: Vec<Judge> = (0..cpus.len())
-        .map(|number| Ok(Judge::new(Lane::new(number, Fault::None)?)))
+    let lanes = cpus.len().max(SIDES.len());
+    let judges: Vec<Judge> = (0..lanes)
+        .map(|number| Ok(Judge::new(Lane::new(number, SIDES[number % SIDES.len()], Fault::None)?)))
         .collect::<Result<_>>()?;
     let shared = Shared {
         grammar,
@@ -81,7 +86,7 @@ pub(crate) fn run(grammar: &Grammar, seed: u64, end: End) -> Result<Outcome> {
     let judges = thread::scope(|scope| -> Result<Vec<Judge>> {
         let lanes: Vec<_> = judges
             .into_iter()
-            .zip(&cpus)
+            .zip(cpus.iter().cycle())
             .map(|(judge, cpu)| {
                 let shared = &shared;
                 scope.spawn(move || {
@@ -103,9 +108,10 @@ pub(crate) fn run(grammar: &Grammar, seed: u64, end: End) -> Result<Outcome> {
     }
     let sum = |reason: DropReason| judges.iter().map(|judge| judge.inbound_dropped(reason)).sum();
     let dropped = DropReason::ALL.map(|reason| (reason, sum(reason))).to_vec();
+    let by_xdp = judges.iter().map(Judge::by_xdp).sum::<Result<u64>>()?;
     let judge = judges.into_iter().next().context("no CPU")?;
     let found = shared.found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Outcome { tally, dropped, found, took, judge })
+    Ok(Outcome { tally, dropped, by_xdp, found, took, judge })
 }
 
 /// One pair of hosts, on one CPU.
@@ -196,7 +202,7 @@ pub(crate) struct Caught {
 pub(crate) fn caught(grammar: &Grammar, seed: u64, fault: Fault, within: Duration) -> Result<Option<Caught>> {
     /// Small, so that the count is that of the frame.
     const FEW: u64 = 16;
-    let mut judge = Judge::new(Lane::new(0, fault)?);
+    let mut judge = Judge::new(Lane::new(0, Side::Tc, fault)?);
     let start = Instant::now();
     let mut frames = 0;
     while start.elapsed() < within {

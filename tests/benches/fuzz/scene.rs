@@ -112,7 +112,9 @@ pub(crate) struct Devices {
 /// Writes the tables; `clear`: the encrypted network's as if it were not.
 pub(crate) fn fill(ebpf: &mut Ebpf, devices: &Devices, clear: bool) -> Result<()> {
     let mut config: Array<MapData, NodeConfig> = take(ebpf, "CONFIG")?;
-    config.set(0, NodeConfig::new((Some(OUR_VTEP), None), devices.underlay, UDP_PORT), 0)?;
+    let mut node = NodeConfig::new((Some(OUR_VTEP), None), devices.underlay, UDP_PORT);
+    node.mac = DEVICE_MAC;
+    config.set(0, node, 0)?;
     let mut vteps: Array<MapData, Vtep> = take(ebpf, "VTEPS")?;
     let route = Route {
         ifindex: devices.way_out,
