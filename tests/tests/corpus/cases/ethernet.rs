@@ -40,4 +40,5 @@ pub(crate) fn tags(family: Family) -> Group {
         .passes("802.1ad tag", tagged(&[[0x88, 0xa8, 0, 7]]))
         .passes("802.1ad and 802.1Q tags", tagged(&[[0x88, 0xa8, 0, 7], [0x81, 0, 0, 8]]))
         .passes("two priority tags", tagged(&[[0x81, 0, 0, 0], [0x81, 0, 0, 0]]))
+        .kernel("outer VLAN tag 0")
 }

@@ -50,6 +50,7 @@ pub(crate) fn anchored(family: Family) -> Group {
             .anchors("UDP checksum right", packet(17, &datagram()), |frame| frame.udp_sum = Sum::Right)
             .by_xdp(at_once)
             .anchors("UDP checksum wrong", packet(17, &datagram()), |frame| frame.udp_sum = Sum::Wrong(1))
+            .kernel("UDP checksum")
             .by_xdp(at_once)
             .anchors("padding behind the packet", packet(17, &datagram()), |frame| {
                 frame.padding = vec![0xee; 18];

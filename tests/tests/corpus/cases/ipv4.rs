@@ -59,7 +59,9 @@ pub(crate) fn options() -> Group {
         .rejects("router alert", Malformed, options(&[0x94, 4, 0, 0]))
         .kernel(DELIVERS)
         .rejects("record route", Malformed, options(&[7, 7, 4, 0, 0, 0, 0, 0]))
+        .kernel(DELIVERS)
         .rejects("timestamp", Malformed, options(&[68, 8, 5, 0, 0, 0, 0, 0]))
+        .kernel(DELIVERS)
         .rejects("loose source route", Malformed, options(&[131, 7, 4, 10, 88, 0, 1, 0]))
         .rejects("an option longer than the header", Malformed, options(&[7, 40, 4, 0]))
 }

@@ -27,35 +27,43 @@ pub(crate) fn senders(family: Family) -> Group {
             frame.src = of(STRANGER);
             frame.set_vni(FOREIGN_VNI);
         })
-        .rejects("our own address", UnknownVtep, from(of(OURS)))
         .drops("a member of another network only", VtepNotInVni, from(of(APART)))
         .kernel("sender is no member")
         .drops_under(OTHER_VNI, "a member of another network, in that", UnknownMac, |frame| {
             frame.src = of(APART);
             frame.set_vni(OTHER_VNI);
         })
+        .kernel("MAC in no table")
         .when(family == Family::V4, |group| {
             group
+                .rejects("our own address", UnknownVtep, from(of(OURS)))
                 .rejects("loopback", UnknownVtep, from(v4(127, 0, 0, 1)))
                 .rejects("unspecified", UnknownVtep, from(v4(0, 0, 0, 0)))
                 .rejects("this network (0/8)", UnknownVtep, from(v4(0, 0, 0, 2)))
+                .kernel(DELIVERS)
                 .rejects("broadcast", UnknownVtep, from(v4(255, 255, 255, 255)))
                 .rejects("broadcast of the subnet", UnknownVtep, from(v4(10, 88, 0, 255)))
                 .kernel(DELIVERS)
                 .rejects("multicast", UnknownVtep, from(v4(224, 0, 0, 1)))
                 .rejects("reserved (240/4)", UnknownVtep, from(v4(240, 0, 0, 1)))
+                .kernel(DELIVERS)
                 .rejects("link-local", UnknownVtep, from(v4(169, 254, 0, 1)))
                 .kernel(DELIVERS)
         })
         .when(family == Family::V6, |group| {
             group
+                .rejects("our own address", UnknownVtep, from(of(OURS)))
+                .kernel(DELIVERS)
                 .rejects("loopback", UnknownVtep, from(v6("::1")))
                 .rejects("unspecified", UnknownVtep, from(v6("::")))
+                .kernel(DELIVERS)
                 .rejects("multicast", UnknownVtep, from(v6("ff02::1")))
                 .rejects("link-local", UnknownVtep, from(v6("fe80::2")))
                 .kernel(DELIVERS)
                 .rejects("a member's IPv4 address, mapped", Malformed, from(v6("::ffff:10.88.0.2")))
+                .kernel("outer source is mapped IPv4")
                 .rejects("a member's IPv4 address, compatible", UnknownVtep, from(v6("::10.88.0.2")))
+                .kernel(DELIVERS)
                 .rejects("a member's IPv4 address, 6to4", UnknownVtep, from(v6("2002:a58:2::")))
                 .kernel(DELIVERS)
         })
@@ -101,7 +109,9 @@ pub(crate) fn shared(family: Family) -> Group {
         .passes("VNI 0", vni(0))
         .rejects("the VNI of our vxlan device", UnknownVni, vni(ANCHOR_VNI))
         .rejects("our VNI, from no VTEP", UnknownVtep, from_stranger)
+        .kernel(DELIVERS)
         .drops_under(OTHER_VNI, "another VNI of ours", VtepNotInVni, vni(OTHER_VNI))
+        .kernel("sender is no member")
         .delivers("our VNI", vni(VNI))
 }
 
