@@ -114,6 +114,7 @@ pub(crate) fn sources(family: Family) -> Group {
         .carries("a station behind another VTEP", from(PLAIN.mac.octets()))
         .carries("the destination itself", from(LOCAL.mac.octets()))
         .carries("another station here", from(EGRESS.mac.octets()))
+        .carries("the underlay device's", from([2, 0, 0, 0, 0, 0x51]))
         .carries("a universal address", from([0, 0x1b, 0x21, 1, 2, 3]))
 }
 
