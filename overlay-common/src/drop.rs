@@ -59,8 +59,8 @@ drop_reasons! {
     KernelRefused = 23, "kernel_refused", "a kernel helper refused to change or redirect the frame";
     VxlanFromContainer = 24, "vxlan_from_container", "VXLAN of one of our networks, leaving the host, that the programs did not make";
     Unguarded = 25, "unguarded", "a frame of a container whose guard, `from_container`, is not at its port";
-    NoAnchor = 26, "no_anchor", "a frame that only the device `overlay-anchor` can unpack, while that is missing";
-    ForgedAnchor = 27, "forged_anchor", "a frame at the device `overlay-anchor` that `from_underlay` did not send there";
+    NoAnchor = 26, "no_anchor", "a frame that only the device `overlay-anchor` or `overlay-anchor6` can unpack, while that is missing";
+    ForgedAnchor = 27, "forged_anchor", "a frame at either of those devices that `from_underlay` did not send there";
 }
 
 impl DropReason {

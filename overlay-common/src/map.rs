@@ -50,14 +50,14 @@ map_type! {
         pub underlay: u32,
         /// UDP port of VXLAN, big-endian.
         udp_port: [u8; 2],
-        pad: [u8; 2],
-        /// Interface index of our vxlan device, host order; 0 while there is none.
-        pub anchor: u32,
-        /// Bits of `NodeConfig::SHARED`.
-        pub flags: u32,
         /// MAC address of the underlay device; zero, which no frame is sent to, for none.
         pub mac: MacAddr,
-        pad2: [u8; 2],
+        /// Interface index of our vxlan device over IPv4, host order; 0 while there is none.
+        pub anchor_v4: u32,
+        /// Interface index of our vxlan device over IPv6, host order; 0 while there is none.
+        pub anchor_v6: u32,
+        /// Bits of `NodeConfig::SHARED`.
+        pub flags: u32,
     } size 56, align 8
 }
 
@@ -65,7 +65,7 @@ impl NodeConfig {
     /// Flag: other vxlan devices listen on the UDP port, too.
     pub const SHARED: u32 = 1;
 
-    /// The configuration of a node with one VTEP address or one of each family, without our vxlan device; `udp_port` in
+    /// The configuration of a node with one VTEP address or one of each family, without our vxlan devices; `udp_port` in
     /// host order.
     pub fn new(vteps: (Option<Ipv4Addr>, Option<Ipv6Addr>), underlay: u32, udp_port: u16) -> Self {
         Self {
@@ -73,11 +73,10 @@ impl NodeConfig {
             vtep_v6: vteps.1.map_or(Ip16::ZERO, |ip| Ip16::v6(ip.octets())),
             underlay,
             udp_port: udp_port.to_be_bytes(),
-            pad: [0; 2],
-            anchor: 0,
-            flags: 0,
             mac: MacAddr::ZERO,
-            pad2: [0; 2],
+            anchor_v4: 0,
+            anchor_v6: 0,
+            flags: 0,
         }
     }
 

@@ -115,11 +115,10 @@ fn frame(pkt: Packet<'_>, outer: &Outer, member: &Member) -> Result<Verdict, Dro
 ///
 /// All IP frames of an endpoint that sends them on, so that none overtakes another (but ICMPv6 and what may hide it, which
 /// `neigh_remote` must see without its header). Of the others super-frames that are not TCP: for those of UDP the kernel
-/// checks `gso_type` (`udp_unexpected_gso`), and drops what has a tunnel in it. Over IPv6, where the device does not
-/// listen, only those: they would be lost uncounted.
+/// checks `gso_type` (`udp_unexpected_gso`), and drops what has a tunnel in it.
 #[inline(always)]
 fn needs_stack(pkt: &Packet<'_>, outer: &Outer, family: Family, fdb: Fdb) -> bool {
-    let forwards = fdb.flags() & Fdb::FORWARDS != 0 && !outer.is_v6();
+    let forwards = fdb.flags() & Fdb::FORWARDS != 0;
     let transport = match family {
         _ if !forwards && pkt.gso_size() == 0 => return false,
         Family::V4 => pkt.copy::<Ipv4Hdr>(outer.inner + ETH).map(|ip| ip.proto),
@@ -129,18 +128,18 @@ fn needs_stack(pkt: &Packet<'_>, outer: &Outer, family: Family, fdb: Fdb) -> boo
     forwards || transport != Some(protocol::TCP)
 }
 
-/// Leaves a frame to our vxlan device, by way of the host's stack: never under its own VNI, which might be another
-/// device's.
+/// Leaves a frame to our vxlan device of its family, by way of the host's stack: never under its own VNI, which might be
+/// another device's.
 #[inline(always)]
 fn to_anchor(pkt: Packet<'_>, outer: &Outer, family: Family) -> Result<Verdict, DropReason> {
-    // It listens over IPv4.
-    if maps::config()?.anchor == 0 || outer.is_v6() {
+    let config = maps::config()?;
+    if (if outer.is_v6() { config.anchor_v6 } else { config.anchor_v4 }) == 0 {
         return Err(DropReason::NoAnchor);
     }
     // The device marks inwards, and drops for the same reason, but does not count by it.
     decap::check_mark(&pkt, outer.inner + ETH, outer.tos, family)?;
     let [_, a, b, c] = Vni::ANCHOR.to_be_bytes();
-    // No checksum (RFC 768), rather than one that the other VNI makes wrong.
+    // No checksum (RFC 768, RFC 6935), rather than one that the other VNI makes wrong.
     let pkt = pkt.store(outer.inner - VxlanHdr::LEN - 2, [0; 2])?;
     let pkt = pkt.store(outer.inner - 4, [a, b])?;
     let mut pkt = pkt.store(outer.inner - 2, [c, 0])?;

@@ -148,11 +148,21 @@ fn v6<'a>(pkt: Packet<'a>, config: &NodeConfig) -> Result<Option<(Packet<'a>, Ou
         return Err(DropReason::Malformed);
     }
     let extensions = chain.end - IP_END;
-    let pkt = if extensions == 0 { pkt } else { pkt.take_out_extensions(extensions)? };
+    let pkt = if extensions == 0 { pkt } else { without(pkt, &ip, extensions)? };
     let pkt = pkt.pull(OuterV6::LEN + ETH)?;
     let tos = ip.vcf[0] << 4 | ip.vcf[1] >> 4;
     let outer = Outer { vni, src, tos, ip_len: Ipv6Hdr::LEN, inner: OuterV6::LEN, end: end - extensions };
     Ok(Some((pkt, outer)))
+}
+
+/// Takes `extensions` bytes of extension headers out of a packet that is UDP behind them, and has its header say so to
+/// whoever reads it next: the host's stack, where the packet is left to our vxlan device.
+#[inline(always)]
+fn without<'a>(pkt: Packet<'a>, ip: &Ipv6Hdr, extensions: usize) -> Result<Packet<'a>, DropReason> {
+    let payload = u16::from_be_bytes(ip.payload_len) - extensions as u16;
+    let pkt = pkt.take_out_extensions(extensions)?;
+    let pkt = pkt.store(ETH + 4, payload.to_be_bytes())?;
+    pkt.store(ETH + 6, [protocol::UDP, ip.hop_limit])
 }
 
 /// What the extension headers of an IPv6 packet lead to.

@@ -278,7 +278,7 @@ impl<'a> Packet<'a> {
         Ok(pkt)
     }
 
-    /// Takes `by` bytes out after the outer IPv6 header, whose fields stay as they are.
+    /// Takes `by` bytes out after the outer IPv6 header, whose fields the caller sets.
     #[inline(always)]
     pub fn take_out_extensions(self, by: usize) -> Result<Self, DropReason> {
         self.adjust_room(-(by as i32), BPF_ADJ_ROOM_NET, KEEP)

@@ -6,7 +6,7 @@ use overlay_common::MacAddr;
 
 use crate::{
     cluster::{Cluster, EndpointId},
-    tables::Ifindex,
+    tables::{Anchors, Ifindex},
     vteps::Vteps,
 };
 
@@ -65,8 +65,8 @@ pub struct Underlay {
     pub next_hops: BTreeMap<IpAddr, NextHop>,
     /// Whether its driver runs XDP for us.
     pub xdp: bool,
-    /// Our vxlan device, while there is one.
-    pub anchor: Option<Ifindex>,
+    /// Our vxlan devices.
+    pub anchors: Anchors,
     /// Whether other vxlan devices listen on our UDP port.
     pub shared: bool,
 }

@@ -55,10 +55,26 @@ pub struct NodeEntry {
     pub mac: MacAddr,
     /// The UDP port of VXLAN.
     pub udp_port: u16,
-    /// Our vxlan device, while there is one.
-    pub anchor: Option<Ifindex>,
+    /// Our vxlan devices.
+    pub anchors: Anchors,
     /// Whether other vxlan devices listen on the UDP port, too: what is of no network of ours may be theirs.
     pub shared: bool,
+}
+
+/// Our vxlan devices, while they are there: one for each family that the node has an address of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anchors {
+    /// That for what comes over IPv4.
+    pub v4: Option<Ifindex>,
+    /// That for what comes over IPv6.
+    pub v6: Option<Ifindex>,
+}
+
+impl Anchors {
+    /// Those that are there.
+    pub fn iter(&self) -> impl Iterator<Item = Ifindex> + use<> {
+        self.v4.into_iter().chain(self.v6)
+    }
 }
 
 /// A network.
@@ -162,7 +178,7 @@ pub enum Program {
     FromContainer,
     /// Behind `FromContainer`, for what that does not take while it is detached.
     Unguarded,
-    /// At our vxlan device, for what `FromUnderlay` left to it; and so attached before that.
+    /// At our vxlan devices, for what `FromUnderlay` left to it; and so attached before that.
     FromAnchor,
     /// At the underlay device, for what comes in.
     FromUnderlay,

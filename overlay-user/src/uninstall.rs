@@ -4,7 +4,13 @@ use std::{fs, io, path::Path, process::ExitCode};
 
 use anyhow::bail;
 
-use crate::{cli::Paths, datapath::bpf, dir_lock, files::absent_is_done, netlink::Host};
+use crate::{
+    cli::Paths,
+    datapath::bpf,
+    dir_lock,
+    files::absent_is_done,
+    netlink::{Host, anchor::Anchor},
+};
 
 /// Removes what an agent with these paths left. It goes on after a failure, and says at the end what stays.
 pub fn run(paths: &Paths) -> anyhow::Result<ExitCode> {
@@ -42,7 +48,7 @@ fn agent_runs(run_dir: &Path) -> anyhow::Result<bool> {
     }
 }
 
-/// Removes our veths, what gives them headroom, our vxlan device, and neighbour entries of this network namespace.
+/// Removes our veths, what gives them headroom, our vxlan devices, and neighbour entries of this network namespace.
 fn remove_devices() -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
@@ -52,7 +58,9 @@ fn remove_devices() -> Result<(), String> {
             host.delete_veth(veth.ifindex).await.map_err(|e| e.to_string())?;
         }
         host.remove_headroom().await.map_err(|e| e.to_string())?;
-        host.remove_anchor().await.map_err(|e| e.to_string())?;
+        for anchor in Anchor::ALL {
+            host.remove_anchor(anchor).await.map_err(|e| e.to_string())?;
+        }
         host.release_neighbours().await.map_err(|e| e.to_string())
     })
 }

@@ -130,7 +130,8 @@ impl Agent {
         }
         match found {
             Ok(mut underlay) => {
-                (underlay.anchor, underlay.shared) = (self.hold_anchor().await, self.shared);
+                underlay.anchors = self.hold_anchors(underlay.vteps).await;
+                underlay.shared = self.shared;
                 let name = self.host.link(underlay.ifindex).await.ok().flatten().map(|link| link.name);
                 self.underlay_name = name.or(self.underlay_name.take());
                 self.note_neighbours();
@@ -178,7 +179,7 @@ impl Agent {
             tracing::warn!(%error, "the audit failed; trying again");
         }
         self.audit_host().await;
-        self.audit_anchor().await;
+        self.audit_anchors().await;
         self.bindings.retry();
         self.note_state();
         self.follow_mtus().await;

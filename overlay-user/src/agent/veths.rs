@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::core::Agent;
 use crate::{
     netlink::{headroom::BRIDGE, links::Link, socket::RtnlError},
-    tables::Ifindex,
+    tables::{Anchors, Ifindex},
 };
 
 impl Agent {
@@ -52,8 +52,10 @@ impl Agent {
                 self.reconciler.findings.repaired("veth", format!("{}: {what}", link.name));
             }
         }
-        let anchor = self.state.underlay().and_then(|underlay| underlay.anchor);
-        let ours = |ifindex| bound.iter().any(|(_, bound)| *bound == ifindex) || Some(ifindex) == anchor;
+        let anchors = self.state.underlay().map_or_else(Anchors::default, |underlay| underlay.anchors);
+        let ours = |ifindex| {
+            bound.iter().any(|(_, bound)| *bound == ifindex) || anchors.iter().any(|own| own == ifindex)
+        };
         for (ifindex, ip) in self.host.remove_addresses(ours).await.map_err(|error| error.to_string())? {
             let name = links.get(&ifindex).map_or("", |link| &link.name);
             self.reconciler.findings.repaired("veth", format!("{name}: address {ip}"));

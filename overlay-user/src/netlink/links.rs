@@ -51,6 +51,8 @@ pub struct Vxlan {
     pub port: u16,
     /// Whether it takes every VNI (`external`), and so shares its port with no device of one VNI.
     pub external: bool,
+    /// Whether it takes datagrams over IPv6 that have no checksum.
+    pub zero_sums: bool,
 }
 
 impl Link {
@@ -239,7 +241,7 @@ fn vxlan(infos: &[LinkInfo]) -> Option<Vxlan> {
     let values = infos.iter().find_map(|info| {
         if let LinkInfo::Data(InfoData::Vxlan(values)) = info { Some(values) } else { None }
     })?;
-    let mut vxlan = Vxlan { vni: 0, port: 0, external: false };
+    let mut vxlan = Vxlan { vni: 0, port: 0, external: false, zero_sums: false };
     for value in values {
         if let InfoVxlan::Id(vni) = value {
             vxlan.vni = *vni;
@@ -247,6 +249,8 @@ fn vxlan(infos: &[LinkInfo]) -> Option<Vxlan> {
             vxlan.port = *port;
         } else if let InfoVxlan::CollectMetadata(external) = value {
             vxlan.external = *external;
+        } else if let InfoVxlan::UDPZeroCsumRX(zero_sums) = value {
+            vxlan.zero_sums = *zero_sums;
         }
     }
     Some(vxlan)

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::{NextHop, Underlay},
-    tables::Ifindex,
+    tables::{Anchors, Ifindex},
     vteps::Vteps,
 };
 use netlink_packet_route::{
@@ -71,7 +71,16 @@ impl Host {
         self.managed = managed;
         let next_hops = self.next_hops(&link, &remote(link.vteps)).await?;
         let UnderlayLink { ifindex, mac, vteps, mtu, .. } = link;
-        Ok(Underlay { ifindex, mac, vteps, mtu, next_hops, xdp: false, anchor: None, shared: false })
+        Ok(Underlay {
+            ifindex,
+            mac,
+            vteps,
+            mtu,
+            next_hops,
+            xdp: false,
+            anchors: Anchors::default(),
+            shared: false,
+        })
     }
 
     /// Removes the neighbours that we installed.

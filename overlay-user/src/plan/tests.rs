@@ -6,7 +6,7 @@ use proptest::{collection, prelude::*};
 use super::*;
 use crate::{
     event::NextHop,
-    tables::{Answers, Fdb, Program},
+    tables::{Anchors, Answers, Fdb, Program},
 };
 
 fn vni(number: u32) -> Vni {
@@ -57,7 +57,7 @@ fn tables() -> impl Strategy<Value = Tables> {
         underlay: Ifindex(1),
         udp_port: 4789 + port,
         mac: MacAddr::ZERO,
-        anchor: None,
+        anchors: Anchors::default(),
         shared: false,
     });
     let nets = collection::btree_map(

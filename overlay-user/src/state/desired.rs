@@ -49,7 +49,7 @@ impl State {
             underlay: underlay.ifindex,
             mac: underlay.mac,
             udp_port: self.udp_port,
-            anchor: underlay.anchor,
+            anchors: underlay.anchors,
             shared: underlay.shared,
         };
         let mut hooks: BTreeSet<Hook> = [Program::FromUnderlay, Program::ToUnderlay]
@@ -58,7 +58,7 @@ impl State {
         hooks.extend(
             underlay.xdp.then_some(Hook { program: Program::XdpUnderlay, ifindex: underlay.ifindex }),
         );
-        hooks.extend(underlay.anchor.map(|ifindex| Hook { program: Program::FromAnchor, ifindex }));
+        hooks.extend(underlay.anchors.iter().map(|ifindex| Hook { program: Program::FromAnchor, ifindex }));
         let nets = cluster.networks.values();
         let vteps = self.remote_nodes(cluster, underlay.vteps);
         Tables {

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     cluster::NodeKind,
     event::NextHop,
-    tables::{Fdb, Hook, Program, Tables, Vtep},
+    tables::{Anchors, Fdb, Hook, Program, Tables, Vtep},
 };
 
 const CLUSTER: &str = r#"
@@ -88,7 +88,7 @@ fn underlay() -> Underlay {
         mtu: 1500,
         next_hops: [2, 3].map(|n| (IpAddr::from([10, 88, 0, n]), next_hop.clone())).into(),
         xdp: true,
-        anchor: Some(Ifindex(3)),
+        anchors: Anchors { v4: Some(Ifindex(3)), v6: Some(Ifindex(4)) },
         shared: true,
     }
 }
@@ -140,10 +140,10 @@ fn remote_endpoints_need_no_port() {
     assert_eq!(encrypted.at, Fdb::Remote { vtep: ip("10.88.0.2"), encrypted: true });
     let node = tables.node.expect("a node");
     assert_eq!((node.vtep_v4.map(IpAddr::from), node.udp_port), (Some(ip("10.88.0.1")), 4789));
-    assert_eq!((node.anchor, node.shared), (Some(Ifindex(3)), true));
+    assert_eq!((node.anchors, node.shared), (underlay().anchors, true));
     let at_underlay = [Program::FromUnderlay, Program::ToUnderlay, Program::XdpUnderlay];
     let mut hooks = BTreeSet::from(at_underlay.map(|program| Hook { program, ifindex: Ifindex(2) }));
-    hooks.insert(Hook { program: Program::FromAnchor, ifindex: Ifindex(3) });
+    hooks.extend([3, 4].map(|index| Hook { program: Program::FromAnchor, ifindex: Ifindex(index) }));
     assert_eq!(tables.hooks, hooks);
     assert!(tables.ports.is_empty());
 }

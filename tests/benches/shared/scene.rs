@@ -21,7 +21,7 @@ use overlay_user::{
     },
     event::{Event, NextHop, Underlay},
     state::State,
-    tables::{Ifindex, Tables},
+    tables::{Anchors, Ifindex, Tables},
 };
 
 /// The network's VNI.
@@ -125,7 +125,7 @@ pub(crate) fn tables(text: &str) -> Result<Tables> {
         mtu: 1500,
         next_hops,
         xdp: false,
-        anchor: None,
+        anchors: Anchors::default(),
         shared: false,
     };
     state.apply(Event::Underlay(underlay));

@@ -14,17 +14,18 @@ use std::process::ExitCode;
 
 use overlay_tests::{Data, aligned};
 
-use self::{columns::SETTINGS, rows::ROWS, setting::Setting};
+use self::{columns::Description, rows::ROWS, setting::Setting};
 
 fn main() -> ExitCode {
     let data = Data::new("matrix").expect("a file");
     let mut table = vec![vec![String::new()]];
     table.extend(ROWS.iter().map(|row| vec![row.name.to_owned()]));
     let mut failures = Vec::new();
-    for description in &SETTINGS {
-        let setting = Setting::new(description);
+    let descriptions = Description::all();
+    for description in &descriptions {
+        let setting = Setting::new(*description);
         for v6 in [false, true] {
-            let column = format!("IPv{} in {}", if v6 { 6 } else { 4 }, description.name);
+            let column = format!("IPv{} in {}", if v6 { 6 } else { 4 }, description.name());
             for (number, row) in ROWS.iter().enumerate() {
                 let cell = match setting.run(row, v6, &data) {
                     Ok(cell) => cell,
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     for failure in &failures {
         println!("{failure}");
     }
-    let cells = ROWS.len() * SETTINGS.len() * 2;
+    let cells = ROWS.len() * descriptions.len() * 2;
     let word = if failures.is_empty() { "ok" } else { "FAILED" };
     println!("test result: {word}. {} passed; {} failed; 0 ignored", cells - failures.len(), failures.len());
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

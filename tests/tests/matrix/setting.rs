@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 use overlay_tests::{Data, Endpoint, Lab, Netns, Node};
 
 use crate::{
-    columns::{Description, Far},
+    columns::{Description, Far, Outer},
     rows::Row,
-    support::{BLUE, Drops, addresses, container, device_mac, hosts, start, v4, v6},
+    support::{BLUE, Drops, addresses, container, device_mac, hosts_at, start, v4, v6},
 };
 
 /// The endpoint of the far end if it is ours, and if it is the kernel's.
@@ -16,11 +16,10 @@ const FAR: u8 = 2;
 const PEER: u8 = 9;
 /// The container that forwards.
 const FORWARDER: u8 = 3;
-/// The peer's VTEP.
-const VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 9);
 
 /// In blue, `a` (1) and `f` (3) on the first host; the far end; and behind `f` a host of its own network.
 pub(crate) struct Setting {
+    description: Description,
     pub(crate) lab: Lab,
     /// The peer's namespace, where the far end is one.
     peer: Option<Netns>,
@@ -45,29 +44,37 @@ fn beyond(number: u8) -> [IpAddr; 2] {
 }
 
 impl Setting {
-    pub(crate) fn new(description: &Description) -> Self {
-        let name = description.lab;
-        let mut lab = hosts(name, 2);
+    pub(crate) fn new(description: Description) -> Self {
+        let (name, outer) = (description.lab(), description.outer);
+        let mut lab = hosts_at(&name, 2, outer.vteps());
+        for host in &lab.hosts {
+            host.set_node("underlay_mode", description.side.mode()).expect("written");
+        }
         lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
         lab.declare_container(0, BLUE, "f", &addresses(FORWARDER)).expect("f");
         lab.cluster.endpoints[1].options.push_str("allowed_ips = [\"10.7.0.0/24\", \"fd07::/64\"]\n");
         lab.declare_container(1, BLUE, "b", &addresses(FAR)).expect("b");
-        let peer = (description.far == Far::Kernel).then(|| declare_peer(&mut lab, name));
+        let peer = (description.far == Far::Kernel).then(|| declare_peer(&mut lab, &name, outer));
         start(&mut lab);
         if let Some(netns) = &peer {
-            netns.ip("link set vxlan0 mtu 1450 up").expect("set");
+            netns.ip(&format!("link set vxlan0 mtu {} up", outer.mtu())).expect("set");
             netns.ip(&format!("address add {}/24 dev vxlan0", v4(PEER))).expect("set");
             netns.ip(&format!("address add {}/64 dev vxlan0 nodad", v6(PEER))).expect("set");
         }
         let behind = Netns::new(&format!("ovt-{name}-x")).expect("a namespace");
-        put_behind(&container(&lab, "f").netns, &behind);
-        let this = Self { lab, peer, behind };
+        put_behind(&container(&lab, "f").netns, &behind, outer.mtu());
+        let this = Self { description, lab, peer, behind };
         for [base, length, via] in
             [["10.7.0.0", "24", &v4(3).to_string()], ["fd07::", "64", &v6(3).to_string()]]
         {
             this.far().ip(&format!("route add {base}/{length} via {via}")).expect("set");
         }
         this
+    }
+
+    /// The longest packet of the network.
+    pub(crate) fn mtu(&self) -> u32 {
+        self.description.outer.mtu()
     }
 
     fn far(&self) -> &Netns {
@@ -96,12 +103,17 @@ impl Setting {
 }
 
 /// Declares a stock vxlan device as a node that sends all it has to the first host.
-fn declare_peer(lab: &mut Lab, name: &str) -> Netns {
+fn declare_peer(lab: &mut Lab, name: &str, outer: Outer) -> Netns {
+    let [vtep, remote] = [PEER, 1].map(|number| (outer.vteps())(number)[0]);
+    // Our nodes send without a checksum.
+    let sums = if vtep.is_ipv6() { "udp6zerocsumrx" } else { "" };
     let netns = Netns::new(&format!("ovt-{name}-peer")).expect("a namespace");
-    lab.underlay.attach(&netns, "eth0", VTEP.into(), 24, "peer").expect("attached");
-    netns.ip("link add vxlan0 type vxlan id 42 remote 10.88.0.1 dstport 4789").expect("a vxlan device");
+    lab.underlay.attach(&netns, "eth0", vtep, outer.prefix_length(), "peer").expect("attached");
+    netns
+        .ip(&format!("link add vxlan0 type vxlan id 42 remote {remote} dstport 4789 {sums}"))
+        .expect("a vxlan device");
     let mac = device_mac(&netns, "vxlan0").map(|byte| format!("{byte:02x}")).join(":");
-    lab.cluster.nodes.push(Node { name: "peer".to_owned(), vteps: vec![IpAddr::V4(VTEP)], external: true });
+    lab.cluster.nodes.push(Node { name: "peer".to_owned(), vteps: vec![vtep], external: true });
     lab.cluster.endpoints.push(Endpoint {
         network: BLUE.to_owned(),
         node: "peer".to_owned(),
@@ -113,14 +125,14 @@ fn declare_peer(lab: &mut Lab, name: &str) -> Netns {
 }
 
 /// Puts a host behind a container, which forwards between it and the overlay.
-fn put_behind(forwarder: &Netns, behind: &Netns) {
+fn put_behind(forwarder: &Netns, behind: &Netns, mtu: u32) {
     forwarder.ip(&format!("link add eth1 type veth peer name eth0 netns {}", behind.name())).expect("a veth");
     for (netns, device, number) in [(forwarder, "eth1", 1), (behind, "eth0", 2)] {
         for (ip, length) in beyond(number).into_iter().zip(["24", "64 nodad"]) {
             let (length, nodad) = length.split_once(' ').unwrap_or((length, ""));
             netns.ip(&format!("address add {ip}/{length} dev {device} {nodad}")).expect("set");
         }
-        netns.ip(&format!("link set {device} mtu 1450 up")).expect("set");
+        netns.ip(&format!("link set {device} mtu {mtu} up")).expect("set");
     }
     for gateway in beyond(1) {
         behind.ip(&format!("route add default via {gateway}")).expect("set");

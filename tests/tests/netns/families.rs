@@ -12,7 +12,7 @@ use crate::{
     restart::{assert_none_lost, pinging},
     support::{
         BLUE, Drops, addresses, assert_connected, container, device_mac, dump, endpoint, hosts_at,
-        let_capture_see, links, mac, start, v4, v6, wait_for,
+        let_capture_see, links, mac, pair_at, start, v4, v6, wait_for,
     },
 };
 
@@ -41,15 +41,6 @@ fn mixed(number: u8) -> Vec<IpAddr> {
         2 => over_v6(number),
         _ => both(number),
     }
-}
-
-/// Two hosts; in blue, `a` (1) on the first and `b` (2) on the second.
-fn pair_at(name: &str, vteps: fn(u8) -> Vec<IpAddr>) -> Lab {
-    let mut lab = hosts_at(name, 2, vteps);
-    lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
-    lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
-    start(&mut lab);
-    lab
 }
 
 /// The codes of a host's problems.

@@ -71,7 +71,12 @@ pub(crate) fn start(lab: &mut Lab) {
 
 /// Two hosts; in blue, `a` (1) on the first and `b` (2) on the second.
 pub(crate) fn pair(name: &str) -> Lab {
-    let mut lab = hosts(name, 2);
+    pair_at(name, over_v4)
+}
+
+/// The same with VTEPs at other addresses.
+pub(crate) fn pair_at(name: &str, vteps: fn(u8) -> Vec<IpAddr>) -> Lab {
+    let mut lab = hosts_at(name, 2, vteps);
     lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
     lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
     start(&mut lab);

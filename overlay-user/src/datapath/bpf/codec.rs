@@ -13,13 +13,14 @@ use super::errors::unsupported;
 use crate::{
     datapath::DatapathError,
     event::NextHop,
-    tables::{Answers, Fdb, Ifindex, Net, NodeEntry, Port, Station, Vtep},
+    tables::{Anchors, Answers, Fdb, Ifindex, Net, NodeEntry, Port, Station, Vtep},
 };
 
 pub(super) fn node(entry: &NodeEntry) -> map::NodeConfig {
     let vteps = (entry.vtep_v4, entry.vtep_v6);
     let mut config = map::NodeConfig::new(vteps, entry.underlay.0, entry.udp_port);
-    config.anchor = entry.anchor.map_or(0, |anchor| anchor.0);
+    let index = |anchor: Option<Ifindex>| anchor.map_or(0, |ifindex| ifindex.0);
+    (config.anchor_v4, config.anchor_v6) = (index(entry.anchors.v4), index(entry.anchors.v6));
     config.mac = entry.mac;
     config.flags = if entry.shared { map::NodeConfig::SHARED } else { 0 };
     config
@@ -28,13 +29,14 @@ pub(super) fn node(entry: &NodeEntry) -> map::NodeConfig {
 /// What `CONFIG` says; none where it has never been written.
 pub(super) fn node_back(config: map::NodeConfig) -> Option<NodeEntry> {
     let (vtep_v4, vtep_v6) = config.vteps();
+    let anchor = |index: u32| (index != 0).then_some(Ifindex(index));
     (config.udp_port() != 0).then(|| NodeEntry {
         vtep_v4,
         vtep_v6,
         underlay: Ifindex(config.underlay),
         mac: config.mac,
         udp_port: config.udp_port(),
-        anchor: (config.anchor != 0).then_some(Ifindex(config.anchor)),
+        anchors: Anchors { v4: anchor(config.anchor_v4), v6: anchor(config.anchor_v6) },
         shared: config.flags & map::NodeConfig::SHARED != 0,
     })
 }
