@@ -128,7 +128,7 @@ impl Group {
         self.delivers_as(name, bytes, |frame| frame.inner = inner)
     }
 
-    /// Our vxlan device gets the frame, under its own VNI and without a checksum, and the container this inner one. What
+    /// Our vxlan device gets the frame, under its own VNI, without a checksum and extension headers, and the container this inner one. What
     /// XDP takes out of its tunnel has no need of the device.
     pub(crate) fn anchors(
         mut self,
@@ -140,7 +140,8 @@ impl Group {
             frame.inner.clone_from(&inner);
             edit(frame);
         });
-        let (mut outer, udp) = (frame.bytes(), frame.udp_at());
+        let whole = Frame { extensions: Vec::new(), ..frame.clone() };
+        let (mut outer, udp) = (whole.bytes(), whole.udp_at());
         outer[udp + 6..udp + 8].fill(0);
         outer[udp + 12..udp + 15].copy_from_slice(&[0xff, 0xff, 0xfe]);
         self.add(name.as_ref(), Golden::Anchored { outer, inner }, &frame);

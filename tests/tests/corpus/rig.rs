@@ -120,7 +120,10 @@ impl Rig {
         let devices = Devices {
             underlay: hosts::index(&hosts.ours, "eth1")?,
             port: hosts::index(&hosts.ours, "port0")?,
-            anchor: hosts::index(&hosts.ours, "overlay-anchor")?,
+            anchors: [
+                hosts::index(&hosts.ours, "overlay-anchor")?,
+                hosts::index(&hosts.ours, "overlay-anchor6")?,
+            ],
         };
         hosts.ours.enter(|| attach(&mut ebpf, side))??;
         // Maps are taken out of the object once the programs have them.
@@ -149,7 +152,7 @@ impl Rig {
         match mode {
             Mode::Usual => {}
             Mode::Shared => config.flags |= NodeConfig::SHARED,
-            Mode::NoAnchor => config.anchor = 0,
+            Mode::NoAnchor => (config.anchor_v4, config.anchor_v6) = (0, 0),
         }
         Ok(self.config.set(0, config, 0)?)
     }
@@ -218,11 +221,13 @@ impl Hosts {
         for device in ["host0", "port0"] {
             self.ours.sysctl(&format!("net/ipv6/conf/{device}/disable_ipv6"), "1")?;
         }
-        self.ours.ip(&format!(
-            "link add overlay-anchor type vxlan id {ANCHOR_VNI} dstport {UDP_PORT} nolearning"
-        ))?;
-        self.ours.run(&["ethtool", "-K", "overlay-anchor", "gro", "off"])?;
-        self.ours.ip("link set overlay-anchor mtu 9000 arp off up")?;
+        for (name, options) in [("overlay-anchor", ""), ("overlay-anchor6", "local :: udp6zerocsumrx")] {
+            self.ours.ip(&format!(
+                "link add {name} type vxlan id {ANCHOR_VNI} dstport {UDP_PORT} nolearning {options}"
+            ))?;
+            self.ours.run(&["ethtool", "-K", name, "gro", "off"])?;
+            self.ours.ip(&format!("link set {name} mtu 9000 arp off up"))?;
+        }
         self.ours.run(&[
             "nft",
             "table netdev corpus { chain passed { \
@@ -250,12 +255,15 @@ fn attach(ebpf: &mut Ebpf, side: Side) -> Result<()> {
     for (name, device) in [
         ("from_underlay", "eth1"),
         ("from_anchor", "overlay-anchor"),
+        ("from_anchor", "overlay-anchor6"),
         ("from_container", "port0"),
         ("unguarded", "port0"),
     ] {
         let program: &mut SchedClassifier =
             ebpf.program_mut(name).with_context(|| format!("no program {name}"))?.try_into()?;
-        program.load().with_context(|| format!("the kernel refuses {name}"))?;
+        if program.fd().is_err() {
+            program.load().with_context(|| format!("the kernel refuses {name}"))?;
+        }
         let order = TcAttachOptions::TcxOrder(LinkOrder::last());
         program
             .attach_with_options(device, TcAttachType::Ingress, order)

@@ -18,7 +18,7 @@ pub(crate) const VNI: u32 = 42;
 pub(crate) const OTHER_VNI: u32 = 43;
 pub(crate) const SECRET_VNI: u32 = 44;
 pub(crate) const FOREIGN_VNI: u32 = 99;
-/// The VNI of our vxlan device, which no network can have.
+/// The VNI of our vxlan devices, which no network can have.
 pub(crate) const ANCHOR_VNI: u32 = 16_777_214;
 /// UDP port of VXLAN.
 pub(crate) const UDP_PORT: u16 = 4789;
@@ -88,14 +88,15 @@ pub(crate) struct Devices {
     pub(crate) underlay: u32,
     /// The host side of the port.
     pub(crate) port: u32,
-    /// Our vxlan device.
-    pub(crate) anchor: u32,
+    /// Our vxlan devices over IPv4 and over IPv6.
+    pub(crate) anchors: [u32; 2],
 }
 
 /// What `CONFIG` says of the node.
 pub(crate) fn config(devices: &Devices) -> NodeConfig {
     let mut config = NodeConfig::new((Some(OUR_VTEP), Some(OUR_VTEP_V6)), devices.underlay, UDP_PORT);
-    (config.anchor, config.mac) = (devices.anchor, DEVICE_MAC);
+    [config.anchor_v4, config.anchor_v6] = devices.anchors;
+    config.mac = DEVICE_MAC;
     config
 }
 

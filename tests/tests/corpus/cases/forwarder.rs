@@ -1,5 +1,5 @@
 //! An endpoint that sends on what it gets: by way of our vxlan device, which clears what a tunnel leaves in the socket
-//! buffer. That listens over IPv4.
+//! buffer.
 
 use overlay_common::DropReason::{CeNotEct, NoAnchor, UnknownVtep};
 
@@ -29,34 +29,31 @@ pub(crate) fn anchored(family: Family) -> Group {
     let v6_udp = six(&REMOTE, &FORWARDER, 17, &datagram());
     let echo = message(&REMOTE, &FORWARDER, 128, &[0; 8]);
     let reply = arp((REMOTE.mac, FORWARDER.mac), false, (REMOTE.mac, REMOTE.v4), FORWARDER.v4);
-    let group = Group::new("forwarder", good(family));
-    let group = match family {
-        Family::V6 => group
-            .carries("UDP over IPv4", packet(17, &datagram()))
-            .carries("UDP over IPv6", v6_udp)
-            .carries("TCP over IPv4", packet(6, &segment()))
-            .carries("ICMP", packet(1, &[8, 0, 0xf7, 0xff, 0, 0, 0, 0])),
-        Family::V4 => group
-            .anchors("UDP over IPv4", packet(17, &datagram()), |_| {})
-            .by_xdp(at_once)
-            .anchors("UDP over IPv6", v6_udp, |_| {})
-            .by_xdp(at_once)
-            .anchors("TCP over IPv4", packet(6, &segment()), |_| {})
-            .by_xdp(at_once)
-            .anchors("ICMP", packet(1, &[8, 0, 0xf7, 0xff, 0, 0, 0, 0]), |_| {})
-            .by_xdp(at_once)
-            .anchors("later fragment", later_fragment(), |_| {})
-            .by_xdp(at_once)
-            .anchors("UDP checksum right", packet(17, &datagram()), |frame| frame.udp_sum = Sum::Right)
-            .by_xdp(at_once)
-            .anchors("UDP checksum wrong", packet(17, &datagram()), |frame| frame.udp_sum = Sum::Wrong(1))
-            .kernel("UDP checksum")
-            .by_xdp(at_once)
-            .anchors("padding behind the packet", packet(17, &datagram()), |frame| {
-                frame.padding = vec![0xee; 18];
-            }),
-    };
-    group
+    Group::new("forwarder", good(family))
+        .anchors("UDP over IPv4", packet(17, &datagram()), |_| {})
+        .by_xdp(at_once)
+        .anchors("UDP over IPv6", v6_udp, |_| {})
+        .by_xdp(at_once)
+        .anchors("TCP over IPv4", packet(6, &segment()), |_| {})
+        .by_xdp(at_once)
+        .anchors("ICMP", packet(1, &[8, 0, 0xf7, 0xff, 0, 0, 0, 0]), |_| {})
+        .by_xdp(at_once)
+        .anchors("later fragment", later_fragment(), |_| {})
+        .by_xdp(at_once)
+        .anchors("UDP checksum right", packet(17, &datagram()), |frame| frame.udp_sum = Sum::Right)
+        .by_xdp(at_once)
+        .anchors("UDP checksum wrong", packet(17, &datagram()), |frame| frame.udp_sum = Sum::Wrong(1))
+        .kernel("UDP checksum")
+        .by_xdp(at_once)
+        .anchors("padding behind the packet", packet(17, &datagram()), |frame| {
+            frame.padding = vec![0xee; 18];
+        })
+        .when(family == Family::V6, |group| {
+            group.anchors("extension headers", packet(17, &datagram()), |frame| {
+                frame.extensions =
+                    vec![(60, vec![0, 0, 1, 4, 0, 0, 0, 0]), (44, vec![0, 0, 0, 0, 0, 0, 0, 7])];
+            })
+        })
         .carries("ICMPv6 echo, at once", echo)
         .carries("ARP reply, at once", reply)
         .carries("not IP, at once", not_ip(&REMOTE, &FORWARDER))
@@ -81,16 +78,14 @@ fn later_fragment() -> Vec<u8> {
 pub(crate) fn without_anchor(family: Family) -> Group {
     let mut group = Group::in_mode("no anchor", Mode::NoAnchor, good(family))
         .carries("not IP to a forwarder", not_ip(&REMOTE, &FORWARDER));
-    if family == Family::V4 {
-        for (name, inner) in [
-            ("UDP over IPv4 to a forwarder", four(&REMOTE, &FORWARDER, 17, &datagram())),
-            ("UDP over IPv6 to a forwarder", six(&REMOTE, &FORWARDER, 17, &datagram())),
-        ] {
-            group = group
-                .refuses(name, NoAnchor, inner.clone())
-                .kernel("no anchor")
-                .by_xdp(|_| Golden::Delivered(inner));
-        }
+    for (name, inner) in [
+        ("UDP over IPv4 to a forwarder", four(&REMOTE, &FORWARDER, 17, &datagram())),
+        ("UDP over IPv6 to a forwarder", six(&REMOTE, &FORWARDER, 17, &datagram())),
+    ] {
+        group = group
+            .refuses(name, NoAnchor, inner.clone())
+            .kernel("no anchor")
+            .by_xdp(|_| Golden::Delivered(inner));
     }
     group
 }
