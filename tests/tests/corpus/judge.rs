@@ -44,7 +44,7 @@ pub(crate) fn run(rig: &mut Rig, side: Side, case: &Case) -> Result<Ended> {
         rig.look(&mut got)?;
         let by_xdp = got.take_xdp();
         if got == expected {
-            rig.settle()?;
+            rig.settle();
             return Ok(Ended::Held { by_xdp });
         }
         if start.elapsed() > limit {
@@ -52,7 +52,7 @@ pub(crate) fn run(rig: &mut Rig, side: Side, case: &Case) -> Result<Ended> {
         }
         thread::sleep(PAUSE);
     }
-    rig.settle()?;
+    rig.settle();
     let mut words = describe(&got);
     if let (Some(must), Some(was)) = (expected.bytes(), got.bytes())
         && let Some(at) = first_other(must, was)
@@ -60,6 +60,14 @@ pub(crate) fn run(rig: &mut Rig, side: Side, case: &Case) -> Result<Ended> {
         words = format!("{words}, another byte at {at}");
     }
     Ok(Ended::Failed(Failure { expected: describe(&expected), got: words }))
+}
+
+/// Whether nothing comes or is counted after the last case.
+pub(crate) fn is_quiet(rig: &mut Rig) -> Result<bool> {
+    let mut got = Outcome::default();
+    thread::sleep(PAUSE);
+    rig.look(&mut got)?;
+    Ok(got == Outcome::default())
 }
 
 /// What a case says, as it would be seen.

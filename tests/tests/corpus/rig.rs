@@ -101,8 +101,9 @@ pub(crate) struct Rig {
     config: Array<MapData, NodeConfig>,
     counters: PerCpuArray<MapData, u64>,
     drops: PerCpuHashMap<MapData, DropKey, u64>,
-    /// What was counted when `look` last saw nothing outstanding.
-    seen: Vec<(Event, u64)>,
+    /// What had been counted at the last `settle`, and at the last `look`.
+    settled: Vec<(Event, u64)>,
+    counted: Vec<(Event, u64)>,
     /// Holds the programs and their links.
     _ebpf: Ebpf,
     /// Goes last.
@@ -110,12 +111,9 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// Makes the host with the programs of an object; none where that has no program for the side.
-    pub(crate) fn new(object: &[u8], side: Side) -> Result<Option<Self>> {
+    /// Makes the host with the programs of an object.
+    pub(crate) fn new(object: &[u8], side: Side) -> Result<Self> {
         let mut ebpf = load(object)?;
-        if side == Side::Xdp && ebpf.program(XDP).is_none() {
-            return Ok(None);
-        }
         let hosts = Hosts::new()?;
         let devices = Devices {
             underlay: hosts::index(&hosts.ours, "eth1")?,
@@ -137,13 +135,15 @@ impl Rig {
             config: scene::take(&mut ebpf, "CONFIG")?,
             counters: scene::take(&mut ebpf, "COUNTERS")?,
             drops: scene::take(&mut ebpf, "DROPS")?,
-            seen: Vec::new(),
+            settled: Vec::new(),
+            counted: Vec::new(),
             _ebpf: ebpf,
             _hosts: hosts,
         };
         rig.set_mode(Mode::Usual)?;
-        rig.seen = rig.counts()?;
-        Ok(Some(rig))
+        rig.counted = rig.counts()?;
+        rig.settle();
+        Ok(rig)
     }
 
     /// Tells the programs what else is so on the node.
@@ -170,16 +170,18 @@ impl Rig {
         while let Some(bytes) = self.from_stack.receive(&mut self.room)? {
             outcome.passed.push(bytes.to_vec());
         }
-        let before = |event: &Event| self.seen.iter().find(|(seen, _)| seen == event).map_or(0, |(_, n)| *n);
-        let moved = self.counts()?.into_iter().map(|(event, count)| (count - before(&event), event));
-        outcome.counted = moved.filter(|(more, _)| *more > 0).map(|(more, event)| (event, more)).collect();
+        self.counted = self.counts()?;
+        let before = |event: &Event| {
+            self.settled.iter().find(|(settled, _)| settled == event).map_or(0, |(_, count)| *count)
+        };
+        let moved = self.counted.iter().map(|(event, count)| (event.clone(), count - before(event)));
+        outcome.counted = moved.filter(|(_, more)| *more > 0).collect();
         Ok(())
     }
 
-    /// What was counted until now belongs to what was sent until now.
-    pub(crate) fn settle(&mut self) -> Result<()> {
-        self.seen = self.counts()?;
-        Ok(())
+    /// What the last `look` saw belongs to what was sent until then.
+    pub(crate) fn settle(&mut self) {
+        self.settled.clone_from(&self.counted);
     }
 
     /// Everything that was ever counted, in order.
