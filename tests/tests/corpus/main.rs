@@ -9,6 +9,7 @@
 mod build;
 mod case;
 mod cases;
+mod differences;
 mod ecn;
 mod frame;
 mod hosts;

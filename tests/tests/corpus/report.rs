@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use anyhow::Result;
 use overlay_tests::aligned;
 
-use crate::{case::Case, frame::Family, judge::Ended};
+use crate::{case::Case, differences, frame::Family, judge::Ended};
 
 /// Named cases over each family, at least.
 const LEAST: usize = 150;
@@ -46,21 +46,24 @@ impl Report {
         println!("corpus {what} ... {}", if held { "ok" } else { "FAILED" });
     }
 
-    /// Whether there are enough cases, no two of a name.
+    /// Whether there are enough cases, no two of a name, and every difference from the kernel is explained.
     pub(crate) fn names(&mut self, cases: &[Case]) {
         for family in Family::ALL {
             let of: Vec<&str> =
                 cases.iter().filter(|case| case.family == family).map(|case| case.name.as_str()).collect();
             let distinct = of.iter().collect::<BTreeSet<_>>().len();
-            let other = cases.iter().filter(|case| case.family == family && case.kernel.is_some()).count();
-            println!(
-                "cases  over {}: {}; in {other} of them the kernel's own vxlan device does otherwise",
-                family.name(),
-                of.len()
-            );
+            println!("cases  over {}: {}", family.name(), of.len());
             let what = format!("{LEAST} cases over {}, each of its own name", family.name());
             self.take(&what, distinct == of.len() && distinct >= LEAST);
         }
+        for line in differences::lines(cases) {
+            println!("{line}");
+        }
+        let faults = differences::faults(cases);
+        if !faults.is_empty() {
+            println!("rows without a reason or a case: {}", faults.join(", "));
+        }
+        self.take("every difference from the kernel is explained", faults.is_empty());
     }
 
     /// Tries cases on a side.

@@ -19,7 +19,10 @@ use crate::{
 };
 
 const ALL: MacAddr = MacAddr::BROADCAST;
-const CLAIM: &str = "claim";
+const CLAIMS_ARP: &str = "claim: ARP";
+const CLAIMS_MAC: &str = "claim: another VTEP";
+const CLAIMS_ND_SOURCE: &str = "claim: ND source";
+const CLAIMS_ND_OPTION: &str = "claim: ND option";
 const TOLD: &str = "neighbours: no question";
 
 /// In VXLAN from the plain device.
@@ -79,18 +82,18 @@ pub(crate) fn arp_checked(family: Family) -> Group {
         ("a MAC of zero", MacAddr::ZERO, PLAIN.v4),
         ("a MAC of everybody", ALL, PLAIN.v4),
     ] {
-        group = group.refuses(name, SpoofedArp, names(mac, ip)).kernel(CLAIM);
+        group = group.refuses(name, SpoofedArp, names(mac, ip)).kernel(CLAIMS_ARP);
     }
     let reply = packet((PLAIN.mac, LOCAL.mac), false, (PLAIN.mac, REMOTE.v4), LOCAL.v4);
     group
         .refuses("another's address in a reply", SpoofedArp, reply)
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ARP)
         .refuses("from a station behind another VTEP", SpoofedMac, from(REMOTE.mac))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_MAC)
         .refuses("from a station here", SpoofedMac, from(EGRESS.mac))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_MAC)
         .refuses("from a station in no table", SpoofedMac, from(NOBODY.mac))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_MAC)
         .refuses("hardware type 6", Malformed, edited(good(), 1, 6))
         .kernel(UNREAD)
         .refuses("protocol IPv6", Malformed, edited(edited(good(), 2, 0x86), 3, 0xdd))
@@ -109,7 +112,7 @@ pub(crate) fn arp_checked(family: Family) -> Group {
         .drops("of a node of ours, for a station that it has not", SpoofedMac, |frame| {
             *frame = Frame::new(family, node_arp(&PLAIN));
         })
-        .kernel(CLAIM)
+        .kernel(CLAIMS_MAC)
 }
 
 /// Questions by neighbour discovery.
@@ -139,15 +142,15 @@ pub(crate) fn solicitations(family: Family) -> Group {
         .refuses("duplicate address detection of its own", OwnNeigh, dad(PLAIN.v6).frame())
         .kernel("neighbours: own")
         .refuses("from another's address", SpoofedIp, from((PLAIN.mac, REMOTE.v6)))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_SOURCE)
         .refuses("from the address of a station here", SpoofedIp, from((PLAIN.mac, LOCAL.v6)))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_SOURCE)
         .refuses("from its IPv4 address, mapped", SpoofedIp, from((PLAIN.mac, PLAIN.v4.to_ipv6_mapped())))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_SOURCE)
         .refuses("from a station behind another VTEP", SpoofedMac, from((REMOTE.mac, PLAIN.v6)))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_MAC)
         .refuses("claims another's MAC", SpoofedNd, Neighbour { claims: Some(LOCAL.mac), ..good }.frame())
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_OPTION)
         .refuses("hop limit 254", Malformed, Neighbour { hops: 254, ..good }.frame())
         .kernel("neighbours: malformed")
         .refuses("for an IPv4 address, mapped", Malformed, asks(LOCAL.v4.to_ipv6_mapped()))
@@ -186,15 +189,15 @@ pub(crate) fn advertisements(family: Family) -> Group {
         .carries("of the link-local address", target(PLAIN.mac.link_local()))
         .carries("without a link-layer address", Neighbour { claims: None, ..good }.frame())
         .refuses("of another's address", SpoofedNd, target(REMOTE.v6))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_OPTION)
         .refuses("of an address of a station here", SpoofedNd, target(EGRESS.v6))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_OPTION)
         .refuses("of an address of nobody", SpoofedNd, target(NOBODY.v6))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_OPTION)
         .refuses("claims another's MAC", SpoofedNd, spoofed(REMOTE.mac))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_OPTION)
         .refuses("claims the MAC of who is told", SpoofedNd, spoofed(LOCAL.mac))
-        .kernel(CLAIM)
+        .kernel(CLAIMS_ND_OPTION)
         .refuses("hop limit 64", Malformed, Neighbour { hops: 64, ..good }.frame())
         .kernel("neighbours: malformed")
         .refuses("to all nodes", Bum, Neighbour { dst: all, ..good }.frame())
@@ -202,7 +205,7 @@ pub(crate) fn advertisements(family: Family) -> Group {
         .refuses("to the group of an address", Bum, Neighbour { dst: solicited(LOCAL.v6), ..good }.frame())
         .kernel(TOLD)
         .refuses("from a station in no table", SpoofedMac, Neighbour::answer(&NOBODY, &LOCAL).frame())
-        .kernel(CLAIM);
+        .kernel(CLAIMS_MAC);
     for (name, kind) in [
         ("echo request", 128),
         ("router solicitation", 133),
