@@ -10,12 +10,13 @@ use crate::{case::Case, frame::Family};
 const FUZZ: &str = include_str!("../../benches/fuzz/differences.rs");
 
 /// Rows of these cases only, and why each is.
-const MORE: [(&str, &str); 5] = [
+const MORE: [(&str, &str); 6] = [
     ("UDP checksum", "not verified, as RFC 7348 section 5 allows: the inner frame has its own"),
     ("no anchor", "what only our vxlan device can unpack, while that is missing"),
     ("outer source is mapped IPv4", "it would pass for the IPv4 address of a VTEP"),
+    ("outer length 0", "a jumbogram without its option (RFC 2675)"),
     ("outer routing header", "no VTEP sends any, and it may lead elsewhere"),
-    ("many outer extension headers", "four are followed: the programs are bounded"),
+    ("five extension headers", "four are followed: the programs are bounded"),
 ];
 
 /// The rows that cases name, and how many over IPv4 and over IPv6.

@@ -42,6 +42,10 @@ pub(crate) fn headers() -> Group {
             frame.extensions = vec![(HOP_BY_HOP, vec![0, 0, 0xc2, 4, 0, 0, a, b])];
             frame.ip_len = Some(0);
         })
+        .rejects("length 0 and options, no jumbogram", Malformed, |frame| {
+            (frame.extensions, frame.ip_len) = (vec![options(HOP_BY_HOP)], Some(0));
+        })
+        .kernel("outer length 0")
 }
 
 /// An extension header of `8 * (length + 1)` bytes, with options for experiments that a host skips (RFC 4727).
@@ -87,7 +91,7 @@ pub(crate) fn extensions() -> Group {
         .delivers("hop-by-hop, atomic fragment", with(vec![hop(), fragment(0)]))
         .delivers("four of them", with(vec![hop(), dest(), fragment(0), dest()]))
         .rejects("five of them", Malformed, with(vec![hop(), dest(), fragment(0), dest(), dest()]))
-        .kernel("many outer extension headers")
+        .kernel("five extension headers")
         .rejects("hop-by-hop in the second place", Malformed, with(vec![dest(), hop()]))
         .rejects("hop-by-hop twice", Malformed, with(vec![hop(), hop()]))
         .rejects("routing header, type 0 (RFC 5095)", Malformed, with(vec![routing(0)]))
