@@ -138,7 +138,7 @@ fn v6<'a>(pkt: Packet<'a>, config: &NodeConfig) -> Result<Option<(Packet<'a>, Ou
     };
     let inner = chain.end + UdpHdr::LEN + VxlanHdr::LEN;
     let lengths_hold = end <= ip_end && ip_end <= pkt.len() && inner + ETH <= end;
-    // A mapped source would pass for the IPv4 address that it maps; the kernel takes it.
+    // A mapped source would pass for the IPv4 address that it maps (the kernel refuses it of TCP only).
     let header_holds = ip.vcf[0] >> 4 == 6 && !chain.refused && !src.is_v4();
     let Some(vxlan) = pkt.copy::<VxlanHdr>(chain.end + UdpHdr::LEN) else {
         return Err(DropReason::Malformed);

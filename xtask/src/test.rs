@@ -63,6 +63,8 @@ enum Tier {
     Peer,
     /// The same frames to a VXLAN device of the kernel and to the kernel programs: do both do the same?
     Fuzz,
+    /// Named frames at the underlay: who gets which bytes, and what is counted.
+    Corpus,
     /// Every kind of traffic between every kind of ends: a table.
     Matrix,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
@@ -75,11 +77,12 @@ enum Tier {
 
 impl Tier {
     /// Those that run where none is named. Not `Vm`: on a busy machine emulation runs into the time-outs of tests.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Unit,
         Self::Prog,
         Self::Netns,
         Self::Peer,
+        Self::Corpus,
         Self::Fuzz,
         Self::Matrix,
         Self::Faults,
@@ -93,6 +96,7 @@ impl Tier {
             Self::Netns => "netns",
             Self::Peer => "peer",
             Self::Fuzz => "fuzz",
+            Self::Corpus => "corpus",
             Self::Matrix => "matrix",
             Self::Faults => "faults",
             Self::Vm => "vm",
@@ -103,7 +107,7 @@ impl Tier {
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
-            Self::Netns | Self::Peer | Self::Fuzz | Self::Matrix | Self::Faults => {
+            Self::Netns | Self::Peer | Self::Fuzz | Self::Corpus | Self::Matrix | Self::Faults => {
                 &[Group::Build, Group::Lab, Group::Test]
             }
             Self::Vm => &[Group::Build, Group::Lab, Group::Vm],
@@ -118,7 +122,14 @@ impl Tier {
         match self {
             Self::Bench => return own(&["prog", "--", "--check"]),
             Self::Fuzz => return own(&["fuzz", "--"]),
-            Self::Unit | Self::Prog | Self::Netns | Self::Peer | Self::Matrix | Self::Faults | Self::Vm => {}
+            Self::Unit
+            | Self::Prog
+            | Self::Netns
+            | Self::Peer
+            | Self::Corpus
+            | Self::Matrix
+            | Self::Faults
+            | Self::Vm => {}
         }
         let mut command = project::cargo(&["test", "--no-fail-fast"]);
         match self {
@@ -131,8 +142,8 @@ impl Tier {
             Self::Prog => {
                 command.args(["--package", "overlay-tests", "--lib", "--test", "prog", "--test", "bench"]);
             }
-            Self::Matrix => {
-                command.args(["--package", "overlay-tests", "--test", "matrix"]);
+            Self::Corpus | Self::Matrix => {
+                command.args(["--package", "overlay-tests", "--test", self.name()]);
             }
             // One at a time: the tests share two cores and measure time-outs; and the last of the tier faults prints
             // the figures of all.
