@@ -25,7 +25,10 @@ fn every_program_and_map_is_there_under_its_whole_name() {
     let ebpf = load(0);
     let mut programs: Vec<_> = ebpf.programs().map(|(name, _)| name).collect();
     programs.sort_unstable();
-    assert_eq!(programs, ["from_anchor", "from_container", "from_underlay", "to_underlay", "unguarded"]);
+    assert_eq!(
+        programs,
+        ["from_anchor", "from_container", "from_underlay", "to_underlay", "unguarded", "xdp_underlay"]
+    );
     for name in MAPS {
         assert!(ebpf.map(name).is_some(), "no map {name}");
     }
