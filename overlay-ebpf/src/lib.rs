@@ -3,9 +3,9 @@
 //! A frame out: container veth, `from_container` (port, guards, ARP and ND, FDB), then either the peer's
 //! namespace, or encapsulation and the underlay device. A frame in: underlay device, `from_underlay` (outer
 //! headers, membership of the sender, FDB), decapsulation, the container's namespace; or, by way of the host's stack, our
-//! vxlan device and `from_anchor`. Where the underlay device runs XDP, `xdp_underlay` has decapsulated what is plain. What leaves by the underlay
-//! meets `to_underlay`, which stops VXLAN that is not of their making. The programs parse, look up and act; they
-//! never learn.
+//! vxlan devices and `from_anchor`. Where the underlay device runs XDP, `xdp_underlay` has decapsulated what is plain.
+//! What leaves by the underlay meets `to_underlay`, which stops VXLAN that is not of their making. The programs parse,
+//! look up and act; they never learn.
 #![no_std]
 
 mod decap;

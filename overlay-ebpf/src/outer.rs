@@ -180,7 +180,7 @@ pub(crate) struct Extensions {
     pub(crate) end: usize,
     /// Whether the packet is the first fragment of a longer one.
     pub(crate) fragment: bool,
-    /// Whether a header is among them that no VTEP sends and that may lead elsewhere: a routing header, or options of
+    /// Whether a header is among them that no VTEP sends and that may lead elsewhere: a routing header, options of
     /// every hop in a place where the kernel has no handler for them, or a second header of a fragment.
     refused: bool,
 }

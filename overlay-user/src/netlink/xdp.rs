@@ -36,18 +36,24 @@ impl Host {
             return Ok(false);
         }
         let Some(link) = self.link(ifindex).await? else { return Ok(false) };
-        decide(mode, &link, runs_xdp(ifindex))
+        decide(mode, &link, || runs_xdp(ifindex))
     }
 }
 
-/// `native`: whether the driver runs XDP; none where the kernel does not tell.
-fn decide(mode: UnderlayMode, link: &Link, native: Option<bool>) -> Result<bool, UnderlayError> {
-    match (mode, native) {
-        (UnderlayMode::Tc, _) => Ok(false),
-        (UnderlayMode::Auto, native) => Ok(native == Some(true) && link.kind.is_none()),
-        (UnderlayMode::Xdp, Some(false)) => Err(UnderlayError::NoNativeXdp { name: link.name.clone() }),
+/// `native` asks whether the driver runs XDP; none where the kernel does not tell.
+fn decide(
+    mode: UnderlayMode,
+    link: &Link,
+    native: impl FnOnce() -> Option<bool>,
+) -> Result<bool, UnderlayError> {
+    match mode {
+        UnderlayMode::Tc => Ok(false),
+        UnderlayMode::Auto => Ok(link.kind.is_none() && native() == Some(true)),
+        UnderlayMode::Xdp if native() == Some(false) => {
+            Err(UnderlayError::NoNativeXdp { name: link.name.clone() })
+        }
         // Where the kernel does not tell, it says so when the program is attached.
-        (UnderlayMode::Xdp, Some(true) | None) => Ok(true),
+        UnderlayMode::Xdp => Ok(true),
     }
 }
 
@@ -154,7 +160,7 @@ mod tests {
     #[test]
     fn xdp_is_for_hardware_or_for_who_asks_and_never_generic() {
         let decide =
-            |mode, kind, native| decide(mode, &link(kind), native).map_err(|error| error.to_string());
+            |mode, kind, native| decide(mode, &link(kind), || native).map_err(|error| error.to_string());
         assert_eq!(decide(UnderlayMode::Auto, None, Some(true)), Ok(true));
         assert_eq!(decide(UnderlayMode::Auto, Some("veth"), Some(true)), Ok(false));
         assert_eq!(decide(UnderlayMode::Auto, None, Some(false)), Ok(false));
