@@ -45,25 +45,26 @@ pub const fn is_error_v6(kind: u8) -> bool {
     kind < 128
 }
 
-/// Writes what stands before the quote, to the sender of the refused packet and from the addresses it was sent to.
+/// Writes what stands before the quote, to the sender of the refused packet from the address `from`, and from the MAC
+/// address it was sent to.
 ///
 /// `eth` and `ip` are the refused packet's headers, `quoted` the sum of the quote's 16-bit words in the order of the
 /// wire, folded; `mtu` in host order.
 #[inline(always)]
-pub fn too_big_v4(eth: &Eth, ip: &Ipv4Hdr, mtu: u16, quoted: u16, out: &mut [u8; BEFORE_V4]) {
+pub fn too_big_v4(eth: &Eth, ip: &Ipv4Hdr, from: &[u8; 4], mtu: u16, quoted: u16, out: &mut [u8; BEFORE_V4]) {
     const LEN: u16 = (BEFORE_V4 - 14 + QUOTE_V4) as u16;
     *out = [0; BEFORE_V4];
     ethernet(eth, ethertype::IPV4, &mut out[..14]);
     (out[14], out[22], out[23]) = (0x45, TTL, protocol::ICMP);
     out[16..18].copy_from_slice(&LEN.to_be_bytes());
     out[20..22].copy_from_slice(&ONLY_DONT_FRAGMENT);
-    out[26..30].copy_from_slice(&ip.dst_addr);
+    out[26..30].copy_from_slice(from);
     out[30..34].copy_from_slice(&ip.src_addr);
     let header = u32::from(u16::from_be_bytes([0x45, 0]))
         + u32::from(LEN)
         + u32::from(u16::from_be_bytes(ONLY_DONT_FRAGMENT))
         + u32::from(u16::from_be_bytes([TTL, protocol::ICMP]))
-        + sum(&ip.dst_addr)
+        + sum(from)
         + sum(&ip.src_addr);
     out[24..26].copy_from_slice(&(!fold(header)).to_be_bytes());
     out[34..36].copy_from_slice(&FRAGMENTATION_NEEDED);
@@ -74,19 +75,26 @@ pub fn too_big_v4(eth: &Eth, ip: &Ipv4Hdr, mtu: u16, quoted: u16, out: &mut [u8;
 
 /// As `too_big_v4`, over IPv6.
 #[inline(always)]
-pub fn too_big_v6(eth: &Eth, ip: &Ipv6Hdr, mtu: u16, quoted: u16, out: &mut [u8; BEFORE_V6]) {
+pub fn too_big_v6(
+    eth: &Eth,
+    ip: &Ipv6Hdr,
+    from: &[u8; 16],
+    mtu: u16,
+    quoted: u16,
+    out: &mut [u8; BEFORE_V6],
+) {
     const LEN: u16 = (8 + QUOTE_V6) as u16;
     *out = [0; BEFORE_V6];
     ethernet(eth, ethertype::IPV6, &mut out[..14]);
     out[14] = 0x60;
     out[18..20].copy_from_slice(&LEN.to_be_bytes());
     (out[20], out[21]) = (protocol::ICMPV6, TTL);
-    out[22..38].copy_from_slice(&ip.dst_addr);
+    out[22..38].copy_from_slice(from);
     out[38..54].copy_from_slice(&ip.src_addr);
     out[54..56].copy_from_slice(&PACKET_TOO_BIG);
     out[60..62].copy_from_slice(&mtu.to_be_bytes());
     // With the pseudo-header (RFC 8200 section 8.1).
-    let message = sum(&ip.dst_addr)
+    let message = sum(from)
         + sum(&ip.src_addr)
         + u32::from(LEN)
         + u32::from(protocol::ICMPV6)
@@ -135,14 +143,16 @@ mod tests {
             dst_addr: [10, 1, 0, 2],
         };
         let quote: std::vec::Vec<u8> = (0..QUOTE_V4).map(|n| (n * 7) as u8).collect();
-        let mut out = [0xaa; BEFORE_V4];
-        too_big_v4(&ETH, &ip, 1450, total(&quote), &mut out);
-        assert_eq!((&out[..6], &out[6..12]), (&ETH.src.octets()[..], &ETH.dst.octets()[..]));
-        assert_eq!((&out[26..30], &out[30..34]), (&[10, 1, 0, 2][..], &[10, 1, 0, 1][..]));
-        assert_eq!(total(&out[14..34]), 0xffff);
-        assert_eq!(u16::from_be_bytes([out[16], out[17]]), 20 + 8 + 512);
-        assert_eq!((&out[34..36], &out[38..42]), (&[3, 4][..], &[0, 0, 5, 0xaa][..]));
-        assert_eq!(total(&[&out[34..], &quote[..]].concat()), 0xffff);
+        for from in [ip.dst_addr, [10, 1, 0, 254], [255; 4]] {
+            let mut out = [0xaa; BEFORE_V4];
+            too_big_v4(&ETH, &ip, &from, 1450, total(&quote), &mut out);
+            assert_eq!((&out[..6], &out[6..12]), (&ETH.src.octets()[..], &ETH.dst.octets()[..]));
+            assert_eq!((&out[26..30], &out[30..34]), (&from[..], &[10, 1, 0, 1][..]));
+            assert_eq!(total(&out[14..34]), 0xffff);
+            assert_eq!(u16::from_be_bytes([out[16], out[17]]), 20 + 8 + 512);
+            assert_eq!((&out[34..36], &out[38..42]), (&[3, 4][..], &[0, 0, 5, 0xaa][..]));
+            assert_eq!(total(&[&out[34..], &quote[..]].concat()), 0xffff);
+        }
         assert!(!ipv4_checksum_holds(&ip), "the answer's checksum is no accident");
     }
 
@@ -157,14 +167,17 @@ mod tests {
             dst_addr: [0xfe; 16],
         };
         let quote: std::vec::Vec<u8> = (0..QUOTE_V6).map(|n| (n * 5) as u8).collect();
-        let mut out = [0xaa; BEFORE_V6];
-        too_big_v6(&ETH, &ip, 1450, total(&quote), &mut out);
-        assert_eq!((&out[22..38], &out[38..54]), (&[0xfe; 16][..], &[0xfd; 16][..]));
-        let length = u16::from_be_bytes([out[18], out[19]]);
-        assert_eq!(usize::from(length), 8 + QUOTE_V6);
-        assert_eq!((&out[54..56], &out[58..62]), (&[2, 0][..], &[0, 0, 5, 0xaa][..]));
-        let pseudo = [&out[22..54], &[0, 0], &out[18..20], &[0, 0, 0, 58], &out[54..], &quote[..]].concat();
-        assert_eq!(total(&pseudo), 0xffff);
+        for from in [ip.dst_addr, [0xfc; 16], [0xff; 16]] {
+            let mut out = [0xaa; BEFORE_V6];
+            too_big_v6(&ETH, &ip, &from, 1450, total(&quote), &mut out);
+            assert_eq!((&out[22..38], &out[38..54]), (&from[..], &[0xfd; 16][..]));
+            let length = u16::from_be_bytes([out[18], out[19]]);
+            assert_eq!(usize::from(length), 8 + QUOTE_V6);
+            assert_eq!((&out[54..56], &out[58..62]), (&[2, 0][..], &[0, 0, 5, 0xaa][..]));
+            let pseudo =
+                [&out[22..54], &[0, 0], &out[18..20], &[0, 0, 0, 58], &out[54..], &quote[..]].concat();
+            assert_eq!(total(&pseudo), 0xffff);
+        }
     }
 
     #[test]

@@ -35,4 +35,4 @@ pub use crate::{
 };
 
 /// The version of the ABI between the kernel programs and the agent.
-pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 7 } else { 6 };
+pub const ABI_VERSION: u32 = if cfg!(feature = "abi-next") { 8 } else { 7 };

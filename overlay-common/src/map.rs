@@ -1,10 +1,14 @@
 //! Keys and values of every map. See the crate's documentation for the rules they obey.
 
 mod fdb;
+mod net;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub use self::fdb::{Fdb, FdbKey, MAX_SLICE, MAX_SLOTS, Slice};
+pub use self::{
+    fdb::{Fdb, FdbKey, MAX_SLICE, MAX_SLOTS, Slice},
+    net::Net,
+};
 use crate::{Ip16, MacAddr, Vni};
 
 /// Endpoints of all networks that the tables hold at most.
@@ -284,31 +288,6 @@ map_type! {
 impl Member {
     /// Flag: the network's frames are taken encrypted or not at all.
     pub const ENCRYPTED: u32 = 1;
-}
-
-map_type! {
-    /// The value of `NETS`, whose key is a VNI in host order.
-    pub struct Net {
-        /// Bits of `Net::ENCRYPTED`.
-        pub flags: u32,
-        /// First address of the network's first IPv4 subnet, as a number in host order.
-        pub subnet: u32,
-        /// Length of its prefix; 0, which no subnet has, for none.
-        pub prefix_len: u8,
-        pad: [u8; 3],
-        /// The slice that the network was given when it was first set, whatever its subnet has become.
-        pub slice: Slice,
-    } size 24, align 4
-}
-
-impl Net {
-    /// Flag: the network's frames cross the underlay encrypted or not at all.
-    pub const ENCRYPTED: u32 = 1;
-
-    /// A network without a subnet and without a slice.
-    pub const fn new(flags: u32) -> Self {
-        Self { flags, subnet: 0, prefix_len: 0, pad: [0; 3], slice: Slice::NONE }
-    }
 }
 
 map_type! {

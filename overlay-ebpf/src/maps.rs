@@ -138,11 +138,7 @@ pub(crate) fn member(vni: u32, vtep: Ip16) -> Result<&'static Member, DropReason
     if unsafe { MEMBERS.get(MemberKey::new(0, vtep)) }.is_none() {
         return Err(DropReason::UnknownVtep);
     }
-    // SAFETY: as in `port`.
-    if unsafe { NETS.get(vni) }.is_none() {
-        return Err(DropReason::UnknownVni);
-    }
-    Err(DropReason::VtepNotInVni)
+    Err(if is_net(vni) { DropReason::VtepNotInVni } else { DropReason::UnknownVni })
 }
 
 /// A VTEP's membership of a network, if there is one.
@@ -154,19 +150,24 @@ pub(crate) fn membership(vni: u32, vtep: Ip16) -> Option<&'static Member> {
     found.filter(|_| vni != 0)
 }
 
+/// What there is to know of the network of a VNI, if it is one of the cluster.
+#[inline(always)]
+pub(crate) fn net(vni: u32) -> Option<&'static Net> {
+    // SAFETY: as in `port`.
+    unsafe { NETS.get(vni) }
+}
+
 /// The network of a VNI.
 #[inline(always)]
 pub(crate) fn network(vni: u32) -> Result<Network<'static>, DropReason> {
-    // SAFETY: as in `port`.
-    let net = unsafe { NETS.get(vni) }.ok_or(DropReason::UnknownVni)?;
+    let net = net(vni).ok_or(DropReason::UnknownVni)?;
     Ok(Network { vni, slice: &net.slice })
 }
 
 /// Whether a VNI is a network of the cluster.
 #[inline(always)]
 pub(crate) fn is_net(vni: u32) -> bool {
-    // SAFETY: as in `port`.
-    unsafe { NETS.get(vni) }.is_some()
+    net(vni).is_some()
 }
 
 /// Counts an event.

@@ -1,14 +1,17 @@
 //! A packet that does not fit the underlay: its sender is told how long it may be, as a router would.
 //!
 //! The packet becomes its own answer: it is cut to what the answer quotes, headers are put before it, and it goes back
-//! through the port it came from. Answered are whom the kernel's own vxlan device answers (`iptunnel_pmtud_check_icmp`,
+//! through the port it came from: from the network's gateway, where it has one of that family, else from the address
+//! that the packet was for. Answered are whom the kernel's own vxlan device answers (`iptunnel_pmtud_check_icmp`,
 //! `iptunnel_pmtud_check_icmpv6`): whole IPv4 packets that must not be fragmented, and IPv6.
 
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use overlay_common::{
     Counter, DropReason, Ip16,
     header::{Eth, protocol},
-    icmp, vxlan,
+    icmp,
+    map::Net,
+    vxlan,
 };
 
 use crate::{
@@ -27,9 +30,10 @@ pub(crate) fn answer(
     flow: &Flow,
     mtu: u16,
 ) -> Result<Verdict, DropReason> {
+    let net = maps::net(vni);
     let answer = match flow.family {
-        Family::V4 => answer_v4(pkt, eth, flow, mtu),
-        Family::V6 => answer_v6(pkt, eth, flow, mtu),
+        Family::V4 => answer_v4(pkt, eth, flow, mtu, net.and_then(Net::gateway_v4)),
+        Family::V6 => answer_v6(pkt, eth, flow, mtu, net.and_then(Net::gateway_v6)),
         Family::Other => Err(DropReason::TooBig),
     };
     let pkt = answer?;
@@ -41,7 +45,13 @@ pub(crate) fn answer(
 }
 
 #[inline(always)]
-fn answer_v4<'a>(pkt: Packet<'a>, eth: &Eth, flow: &Flow, mtu: u16) -> Result<Packet<'a>, DropReason> {
+fn answer_v4<'a>(
+    pkt: Packet<'a>,
+    eth: &Eth,
+    flow: &Flow,
+    mtu: u16,
+    gateway: Option<&[u8; 4]>,
+) -> Result<Packet<'a>, DropReason> {
     let ip = *pkt.at::<Ipv4Hdr>(ETH)?;
     let is_error = flow.protocol == protocol::ICMP && kind(&pkt, flow).is_none_or(icmp::is_error_v4);
     let answerable = ip.frags == icmp::ONLY_DONT_FRAGMENT && mtu >= icmp::LEAST_MTU_V4;
@@ -52,12 +62,19 @@ fn answer_v4<'a>(pkt: Packet<'a>, eth: &Eth, flow: &Flow, mtu: u16) -> Result<Pa
     let pkt = pkt.resize(ETH + icmp::QUOTE_V4)?.grow(icmp::BEFORE_V4 - ETH)?;
     let mut pkt = pkt.pull(icmp::BEFORE_V4 + icmp::QUOTE_V4)?;
     let quoted = pkt.sum(icmp::BEFORE_V4, 0)?;
-    icmp::too_big_v4(eth, &ip, mtu, folded(quoted), pkt.at_mut(0)?);
+    let from = gateway.unwrap_or(&ip.dst_addr);
+    icmp::too_big_v4(eth, &ip, from, mtu, folded(quoted), pkt.at_mut(0)?);
     Ok(pkt)
 }
 
 #[inline(always)]
-fn answer_v6<'a>(pkt: Packet<'a>, eth: &Eth, flow: &Flow, mtu: u16) -> Result<Packet<'a>, DropReason> {
+fn answer_v6<'a>(
+    pkt: Packet<'a>,
+    eth: &Eth,
+    flow: &Flow,
+    mtu: u16,
+    gateway: Option<&[u8; 16]>,
+) -> Result<Packet<'a>, DropReason> {
     let pkt = pkt.pull(ETH + Ipv6Hdr::LEN)?;
     let ip = *pkt.at::<Ipv6Hdr>(ETH)?;
     let is_error = flow.protocol == protocol::ICMPV6 && kind(&pkt, flow).is_none_or(icmp::is_error_v6);
@@ -69,7 +86,8 @@ fn answer_v6<'a>(pkt: Packet<'a>, eth: &Eth, flow: &Flow, mtu: u16) -> Result<Pa
     let mut pkt = pkt.pull(icmp::BEFORE_V6 + icmp::QUOTE_V6)?;
     let quoted = pkt.sum(icmp::BEFORE_V6, 0)?;
     let quoted = pkt.sum(icmp::BEFORE_V6 + 512, quoted)?;
-    icmp::too_big_v6(eth, &ip, mtu, folded(quoted), pkt.at_mut(0)?);
+    let from = gateway.unwrap_or(&ip.dst_addr);
+    icmp::too_big_v6(eth, &ip, from, mtu, folded(quoted), pkt.at_mut(0)?);
     Ok(pkt)
 }
 

@@ -84,6 +84,10 @@ pub struct Net {
     pub encrypted: bool,
     /// Its first IPv4 subnet: most MAC addresses of the network are derived from addresses of it.
     pub subnet: Option<Ipv4Net>,
+    /// Where its endpoints are told from, over IPv4, that a packet is too big.
+    pub gateway_v4: Option<Ipv4Addr>,
+    /// The same over IPv6.
+    pub gateway_v6: Option<Ipv6Addr>,
 }
 
 /// The VTEP of another node.

@@ -74,7 +74,7 @@ mod tests {
         installed.nets.insert(vni(1), Net::default());
         installed.nets.insert(vni(2), Net::default());
         let mut found = Tables::default();
-        found.nets.insert(vni(2), Net { encrypted: true, subnet: None });
+        found.nets.insert(vni(2), Net { encrypted: true, ..Net::default() });
         found.neigh.insert((vni(3), "10.1.0.1".parse().expect("an address")), MacAddr::BROADCAST);
         let mut findings = Findings::default();
         findings.ran(100);

@@ -130,7 +130,7 @@ mod tests {
             .datapath
             .tables
             .nets
-            .insert(Vni::new(9).expect("a VNI"), Net { encrypted: true, subnet: None });
+            .insert(Vni::new(9).expect("a VNI"), Net { encrypted: true, ..Net::default() });
         reconciler.audit(Some(&desired())).expect("audited");
         assert_eq!(counts(&reconciler), (2, 2));
         assert_eq!(reconciler.datapath.tables, desired());

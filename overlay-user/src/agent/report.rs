@@ -106,6 +106,7 @@ pub(super) fn networks(agent: &Agent) -> Vec<NetworkInfo> {
             name: network.name.clone(),
             vni: network.vni.get(),
             subnets: network.subnets.iter().map(ToString::to_string).collect(),
+            gateways: network.gateways.iter().map(ToString::to_string).collect(),
             mtu: agent.state.mtu(&network.name),
             encrypted: network.encrypted,
         })

@@ -49,7 +49,8 @@ impl Fake {
 
 fn blue() -> NetworkInfo {
     let subnets = vec!["10.1.0.0/24".to_owned()];
-    NetworkInfo { name: "blue".into(), vni: 42, subnets, mtu: Some(1450), encrypted: false }
+    let gateways = vec!["10.1.0.254".into()];
+    NetworkInfo { name: "blue".into(), vni: 42, subnets, gateways, mtu: Some(1450), encrypted: false }
 }
 
 fn web() -> EndpointInfo {

@@ -149,6 +149,9 @@ pub struct NetworkInfo {
     pub vni: u32,
     /// Its subnets.
     pub subnets: Vec<String>,
+    /// The addresses of its gateways.
+    #[serde(default)]
+    pub gateways: Vec<String>,
     /// The MTU of its endpoints, once it is known.
     pub mtu: Option<u16>,
     /// Whether its frames are encrypted between nodes.

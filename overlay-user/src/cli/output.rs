@@ -46,6 +46,7 @@ pub(super) fn network(network: &NetworkInfo) -> String {
         ("name", network.name.clone()),
         ("vni", network.vni.to_string()),
         ("subnets", network.subnets.join("\n")),
+        ("gateways", network.gateways.join("\n")),
         ("mtu", text(network.mtu.as_ref())),
         ("encrypted", yes(network.encrypted)),
     ])

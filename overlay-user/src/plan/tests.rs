@@ -62,7 +62,11 @@ fn tables() -> impl Strategy<Value = Tables> {
     });
     let nets = collection::btree_map(
         (1..4_u32).prop_map(vni),
-        any::<bool>().prop_map(|encrypted| Net { encrypted, subnet: None }),
+        (any::<bool>(), prop::option::of(0..2_u8)).prop_map(|(encrypted, gateway)| Net {
+            encrypted,
+            gateway_v4: gateway.map(|number| [10, 1, 0, number].into()),
+            ..Net::default()
+        }),
         0..3,
     );
     let vteps = collection::btree_map(

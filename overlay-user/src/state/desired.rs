@@ -89,7 +89,13 @@ fn net(network: &Network) -> Net {
         IpNet::V4(subnet) => Some(subnet.trunc()),
         IpNet::V6(_) => None,
     });
-    Net { encrypted: network.encrypted, subnet }
+    let gateways = || network.gateways.iter();
+    Net {
+        encrypted: network.encrypted,
+        subnet,
+        gateway_v4: gateways().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }),
+        gateway_v6: gateways().find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None }),
+    }
 }
 
 impl Tables {

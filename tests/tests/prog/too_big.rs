@@ -1,17 +1,21 @@
 //! What a sender is told of a packet that the underlay cannot carry.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use etherparse::{Icmpv4Type, Icmpv6Type, IpNumber, NetSlice, SlicedPacket, TransportSlice, icmpv4};
 use overlay_common::{
     Counter, DropReason,
     icmp::{QUOTE_V4, QUOTE_V6},
+    map::Net,
 };
 
 use crate::{
     frames::{eth, extension, icmpv6 as icmpv6_message, not_ip, udp, v4_with, v6},
     harness::{Event, Hook, Kernel, Meta, Verdict},
-    scene::{INNER_MTU, OWN, REMOTE, VNI},
+    scene::{INNER_MTU, OTHER_VNI, OWN, REMOTE, VNI},
 };
 
 /// One byte too many.
@@ -53,14 +57,14 @@ fn answer(kernel: &Kernel, frame: &[u8], gso_size: u32) -> Vec<u8> {
 }
 
 #[track_caller]
-fn assert_answer_v4(answer: &[u8], frame: &[u8]) {
+fn assert_answer_v4(answer: &[u8], frame: &[u8], from: Ipv4Addr) {
     let sliced = SlicedPacket::from_ethernet(answer).expect("a frame");
     let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Icmpv4(message))) = (&sliced.net, &sliced.transport)
     else {
         panic!("no ICMP: {answer:02x?}");
     };
     let header = ip.header().to_header();
-    assert_eq!((header.source, header.destination), (REMOTE.v4.octets(), OWN.v4.octets()));
+    assert_eq!((header.source, header.destination), (from.octets(), OWN.v4.octets()));
     assert_eq!(header.header_checksum, header.calc_header_checksum());
     let needed = icmpv4::DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: INNER_MTU };
     assert_eq!(message.icmp_type(), Icmpv4Type::DestinationUnreachable(needed));
@@ -70,14 +74,14 @@ fn assert_answer_v4(answer: &[u8], frame: &[u8]) {
 }
 
 #[track_caller]
-fn assert_answer_v6(answer: &[u8], frame: &[u8]) {
+fn assert_answer_v6(answer: &[u8], frame: &[u8], from: Ipv6Addr) {
     let sliced = SlicedPacket::from_ethernet(answer).expect("a frame");
     let (Some(NetSlice::Ipv6(ip)), Some(TransportSlice::Icmpv6(message))) = (&sliced.net, &sliced.transport)
     else {
         panic!("no ICMPv6: {answer:02x?}");
     };
     let header = ip.header().to_header();
-    assert_eq!((header.source, header.destination), (REMOTE.v6.octets(), OWN.v6.octets()));
+    assert_eq!((header.source, header.destination), (from.octets(), OWN.v6.octets()));
     assert_eq!(message.icmp_type(), Icmpv6Type::PacketTooBig { mtu: u32::from(INNER_MTU) });
     assert_eq!(message.payload(), &frame[14..14 + QUOTE_V6]);
     let right = message.icmp_type().calc_checksum(header.source, header.destination, message.payload());
@@ -90,12 +94,31 @@ fn the_sender_is_told_how_much_the_underlay_carries() {
     let datagram = udp(1, 2, &[]);
     for len in [LONG, LONG + 1, 3000] {
         let frame = packet_v4(IpNumber::UDP, &datagram, len, |_| {});
-        assert_answer_v4(&answer(&kernel, &frame, 0), &frame);
+        assert_answer_v4(&answer(&kernel, &frame, 0), &frame, REMOTE.v4);
         let frame = packet_v6(IpNumber::UDP, &datagram, len);
-        assert_answer_v6(&answer(&kernel, &frame, 0), &frame);
+        assert_answer_v6(&answer(&kernel, &frame, 0), &frame, REMOTE.v6);
     }
     kernel.sends(&packet_v4(IpNumber::UDP, &datagram, LONG - 1, |_| {}));
     kernel.sends(&packet_v6(IpNumber::UDP, &datagram, LONG - 1));
+}
+
+#[test]
+fn the_networks_gateway_of_the_family_tells_it_where_there_is_one() {
+    let mut kernel = Kernel::scene();
+    let (v4, v6) = (Ipv4Addr::new(10, 1, 0, 254), Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 0xfe));
+    let datagram = udp(1, 2, &[]);
+    let four = packet_v4(IpNumber::UDP, &datagram, LONG, |_| {});
+    let six = packet_v6(IpNumber::UDP, &datagram, LONG);
+    for (gateway_v4, gateway_v6) in [(None, None), (Some(v4), None), (None, Some(v6)), (Some(v4), Some(v6))] {
+        kernel.nets.insert(VNI, Net::new(0).with_gateways(gateway_v4, gateway_v6), 0).expect("NETS");
+        assert_answer_v4(&answer(&kernel, &four, 0), &four, gateway_v4.unwrap_or(REMOTE.v4));
+        assert_answer_v6(&answer(&kernel, &six, 0), &six, gateway_v6.unwrap_or(REMOTE.v6));
+    }
+    // Another network's gateways are none of this one's; nor does it need to be known to be answered for.
+    kernel.nets.insert(OTHER_VNI, Net::new(0).with_gateways(Some(v4), Some(v6)), 0).expect("NETS");
+    kernel.nets.remove(&VNI).expect("NETS");
+    assert_answer_v4(&answer(&kernel, &four, 0), &four, REMOTE.v4);
+    assert_answer_v6(&answer(&kernel, &six, 0), &six, REMOTE.v6);
 }
 
 #[test]
@@ -114,8 +137,8 @@ fn of_a_super_frame_the_longest_segment_counts_with_its_headers() {
         assert!(!refused(frame, mtu - headers));
         assert!(refused(frame, mtu - headers + 1));
     }
-    assert_answer_v4(&answer(&kernel, &v4, mtu - 51), &v4);
-    assert_answer_v6(&answer(&kernel, &v6, mtu - 71), &v6);
+    assert_answer_v4(&answer(&kernel, &v4, mtu - 51), &v4, REMOTE.v4);
+    assert_answer_v6(&answer(&kernel, &v6, mtu - 71), &v6, REMOTE.v6);
 }
 
 #[test]
@@ -137,9 +160,9 @@ fn nobody_is_told_who_did_not_ask_or_must_not_be() {
     }
     // Echo requests are.
     let frame = packet_v4(IpNumber::ICMP, &[8, 0, 0, 0, 0, 0, 0, 0], LONG, |_| {});
-    assert_answer_v4(&answer(&kernel, &frame, 0), &frame);
+    assert_answer_v4(&answer(&kernel, &frame, 0), &frame, REMOTE.v4);
     let behind =
         [extension(IpNumber::IPV6_ICMP, 0), icmpv6_message(OWN.v6, REMOTE.v6, 128, &[0; 4])].concat();
     let frame = packet_v6(IpNumber::IPV6_DESTINATION_OPTIONS, &behind, LONG);
-    assert_answer_v6(&answer(&kernel, &frame, 0), &frame);
+    assert_answer_v6(&answer(&kernel, &frame, 0), &frame, REMOTE.v6);
 }

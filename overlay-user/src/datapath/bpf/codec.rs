@@ -1,6 +1,6 @@
 //! The tables' values as the maps hold them, and back.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use overlay_common::{
@@ -43,7 +43,8 @@ pub(super) fn node_back(config: map::NodeConfig) -> Option<NodeEntry> {
 
 /// A network; `slice` is what it has of `FDB_V4`.
 pub(super) fn net(net: &Net, slice: Slice) -> map::Net {
-    let mut value = map::Net::new(if net.encrypted { map::Net::ENCRYPTED } else { 0 });
+    let flags = if net.encrypted { map::Net::ENCRYPTED } else { 0 };
+    let mut value = map::Net::new(flags).with_gateways(net.gateway_v4, net.gateway_v6);
     if let Some(subnet) = net.subnet {
         (value.subnet, value.prefix_len) = (subnet.network().into(), subnet.prefix_len());
     }
@@ -53,7 +54,12 @@ pub(super) fn net(net: &Net, slice: Slice) -> map::Net {
 
 pub(super) fn net_back(net: map::Net) -> Net {
     let subnet = Ipv4Net::new(net.subnet.into(), net.prefix_len).ok().filter(|_| net.prefix_len != 0);
-    Net { encrypted: net.flags & map::Net::ENCRYPTED != 0, subnet }
+    Net {
+        encrypted: net.flags & map::Net::ENCRYPTED != 0,
+        subnet,
+        gateway_v4: net.gateway_v4().copied().map(Ipv4Addr::from),
+        gateway_v6: net.gateway_v6().copied().map(Ipv6Addr::from),
+    }
 }
 
 pub(super) fn member(net: map::Net) -> map::Member {
@@ -166,4 +172,25 @@ pub(super) fn fdb_back(fdb: map::Fdb, vtep: impl Fn(u32) -> Option<IpAddr>) -> O
 /// The network and MAC address of an FDB key.
 pub(super) fn fdb_key_back(key: map::FdbKey) -> Option<(Vni, MacAddr)> {
     Some((Vni::new(key.vni).ok()?, key.mac))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_read_as_it_was_written() {
+        let (v4, v6) = (Ipv4Addr::new(10, 1, 0, 254), Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 0xfe));
+        let subnet = Ipv4Net::new_assert(Ipv4Addr::new(10, 1, 0, 0), 24);
+        let slice = Slice { base: 1, len: 2, offset: 3 };
+        for (gateway_v4, gateway_v6) in
+            [(None, None), (Some(v4), None), (None, Some(v6)), (Some(v4), Some(v6))]
+        {
+            for (encrypted, subnet) in [(false, None), (true, Some(subnet))] {
+                let desired = Net { encrypted, subnet, gateway_v4, gateway_v6 };
+                let written = net(&desired, slice);
+                assert_eq!((net_back(written), written.slice), (desired, slice));
+            }
+        }
+    }
 }
