@@ -57,6 +57,10 @@ pub const fn inner_mtu(vtep: IpAddr, underlay: u16) -> u16 {
     underlay.saturating_sub(overhead(vtep) as u16)
 }
 
+/// Longest inner frame whose outer lengths still fit 16 bits: 65535 less outer IPv4, UDP and VXLAN headers. Over IPv6,
+/// whose length does not count its own header, it would be 20 bytes more.
+pub const MAX_INNER: usize = u16::MAX as usize - (size_of::<OuterV4>() - size_of::<Eth>());
+
 /// The VNI of a VXLAN header in host order; `None` where a flag or reserved bit is not as RFC 7348 section 5 has it.
 ///
 /// Reserved bits are to be ignored by that section; the kernel's vxlan device drops them, and so do we: they
@@ -113,7 +117,7 @@ pub const fn fold(sum: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::header::Header as _;
+    use crate::{MacAddr, header::Header as _};
 
     #[test]
     fn a_flag_missing_or_reserved_bit_set_is_no_vni() {
@@ -131,19 +135,69 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_inner_packet_of_the_inner_mtu_fills_the_underlays() {
-        for (vtep, outer) in [("10.88.0.2", 20 + 8 + 8), ("fd88::2", 40 + 8 + 8)] {
-            let vtep = vtep.parse().expect("an address");
-            for inner_header in [Ipv4Hdr::LEN, Ipv6Hdr::LEN] {
-                for underlay in [1280, 1500, 9000, u16::MAX] {
-                    let payload = usize::from(inner_mtu(vtep, underlay)) - inner_header;
-                    // What the outer IP packet holds: its header, UDP, VXLAN, and the inner frame.
-                    assert_eq!(outer + Eth::LEN + inner_header + payload, usize::from(underlay));
-                    assert_eq!(overhead(vtep), Eth::LEN + outer);
-                }
+    /// Length of the outer IP packet that the template of a VTEP makes of an inner IP packet.
+    fn outer_len(vtep: IpAddr, inner: u16) -> usize {
+        let route = Route { ifindex: 1, next_hop: vtep, src_mac: MacAddr::ZERO, dst_mac: None, inner_mtu: 0 };
+        let frame = Eth::LEN as u16 + inner;
+        match vtep {
+            IpAddr::V4(remote) => {
+                let outer =
+                    Vtep::v4([10, 88, 0, 1].into(), remote, 4789, route).outer_v4(42, frame, 0, [0; 2]);
+                usize::from(u16::from_be_bytes(outer.ip.tot_len))
             }
-            assert_eq!(inner_mtu(vtep, 60 - 20), 0);
+            IpAddr::V6(remote) => {
+                let outer = Vtep::v6(remote, remote, 4789, route).outer_v6(42, frame, 0, [0; 2]);
+                Ipv6Hdr::LEN + usize::from(u16::from_be_bytes(outer.ip.payload_len))
+            }
         }
+    }
+
+    #[test]
+    fn overhead_is_outer_ip_udp_vxlan_and_inner_ethernet() {
+        for (vtep, expected) in [("10.88.0.2", 20 + 8 + 8 + 14), ("fd88::2", 40 + 8 + 8 + 14)] {
+            assert_eq!(overhead(vtep.parse().expect("an address")), expected, "{vtep}");
+        }
+    }
+
+    #[test]
+    fn the_longest_inner_packet_fills_an_underlay_of_any_mtu_over_each_family() {
+        for (vtep, taken) in [("10.88.0.2", 50), ("fd88::2", 70)] {
+            let vtep: IpAddr = vtep.parse().expect("an address");
+            // From the shortest inner packet to the longest whose outer lengths are numbers of 16 bits.
+            for underlay in taken + 1..=u16::MAX {
+                let inner = inner_mtu(vtep, underlay);
+                assert_eq!(inner, underlay - taken);
+                assert_eq!(outer_len(vtep, inner), usize::from(underlay), "{vtep}, {underlay}");
+            }
+            for underlay in 0..=taken {
+                assert_eq!(inner_mtu(vtep, underlay), 0, "{vtep}, {underlay}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_inner_packet_carries_follows_from_both_families() {
+        // Underlay's MTU, VTEP, inner header, bytes behind it.
+        for (underlay, vtep, header, expected) in [
+            (1500, "10.88.0.2", Ipv4Hdr::LEN, 1430),
+            (1500, "10.88.0.2", Ipv6Hdr::LEN, 1410),
+            (1500, "fd88::2", Ipv4Hdr::LEN, 1410),
+            (1500, "fd88::2", Ipv6Hdr::LEN, 1390),
+            (9000, "10.88.0.2", Ipv4Hdr::LEN, 8930),
+            (9000, "10.88.0.2", Ipv6Hdr::LEN, 8910),
+            (9000, "fd88::2", Ipv4Hdr::LEN, 8910),
+            (9000, "fd88::2", Ipv6Hdr::LEN, 8890),
+            (1350, "fd88::2", Ipv6Hdr::LEN, 1240),
+        ] {
+            let inner = usize::from(inner_mtu(vtep.parse().expect("an address"), underlay));
+            assert_eq!(inner - header, expected, "{underlay}, {vtep}, {header}");
+        }
+    }
+
+    #[test]
+    fn the_longest_inner_frame_has_outer_lengths_of_16_bits() {
+        let longest = (MAX_INNER - Eth::LEN) as u16;
+        assert_eq!((MAX_INNER, outer_len([10, 88, 0, 2].into(), longest)), (65_499, 65_535));
+        assert_eq!(longest, inner_mtu([10, 88, 0, 2].into(), u16::MAX));
     }
 }

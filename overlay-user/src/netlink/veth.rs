@@ -24,7 +24,7 @@ use netlink_packet_route::{
         LinkInfo, LinkMessage,
     },
 };
-use overlay_common::{MacAddr, hash::fnv1a};
+use overlay_common::{MacAddr, hash::fnv1a, vxlan};
 use rustix::io::Errno;
 use std::{
     os::fd::AsRawFd as _,
@@ -43,9 +43,9 @@ const DIGITS_IN_NAME: usize = 11;
 /// The longest name of a device (`IFNAMSIZ` less the closing zero).
 const MAX_NAME: usize = 15;
 
-/// From this length a super-frame is cut up in the container: its outer lengths would not fit 16 bits. A longer frame than
-/// 65535 bytes less outer IPv4, UDP and VXLAN headers does not go into an outer packet (`gso_features_check`).
-const GSO_MAX_SIZE: u32 = 65_535 - 36 + 1;
+/// From this length a super-frame is cut up in the container: its outer lengths would not fit 16 bits
+/// (`gso_features_check`).
+const GSO_MAX_SIZE: u32 = vxlan::MAX_INNER as u32 + 1;
 
 /// Offloads that the container's end goes without: super-frames of tunnels in the container and of SCTP, and lists of
 /// packets. `bpf_skb_adjust_room` puts no header before those (`bpf_skb_net_grow`), so they must come as single packets.
