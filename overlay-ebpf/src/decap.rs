@@ -22,9 +22,12 @@ pub(crate) fn strip<'a>(
         Family::V4 => (mark_v4(pkt, inner + ETH, outer.tos)?, !outer.is_v6() || Family::can_be_told()),
         Family::V6 if cfg!(feature = "broken") => (pkt.pull(inner + ETH + Ipv6Hdr::LEN)?, true),
         Family::V6 => (mark_v6(pkt, inner + ETH, outer.tos)?, outer.is_v6() || Family::can_be_told()),
-        // The kernel leaves no less over than an IP header of the outer family (`bpf_skb_net_base_len`).
-        Family::Other => (pad(pkt, inner + ETH + outer.ip_len)?, false),
+        Family::Other => (pkt, false),
     };
+    // Of a frame whose family it is not told the kernel leaves no less over than an IP header of the outer one
+    // (`bpf_skb_net_base_len`). Behind a packet the zeros are what Ethernet fills a short frame up with: its length says
+    // where it ends.
+    let pkt = if typed { pkt } else { pad(pkt, inner + ETH + outer.ip_len)? };
     let mut pkt = pkt.shrink(inner, family)?;
     *pkt.at_mut::<Eth>(0)? = eth;
     Ok((pkt, typed))

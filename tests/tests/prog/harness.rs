@@ -23,6 +23,9 @@ const CONTEXT_GSO_SIZE: usize = 176;
 /// Room for what comes out: the largest frame the kernel takes in, and an outer header.
 const ROOM: usize = 8192;
 
+/// What is constant in a program: the flags by which the kernel can be told the family of an inner frame.
+const DECAP_FLAGS: &str = "DECAP_FLAGS";
+
 /// A program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
@@ -106,11 +109,19 @@ pub(crate) struct Kernel {
     drops: PerCpuHashMap<MapData, DropKey, u64>,
 }
 
+/// Whether programs can tell this kernel the family of an inner frame (`BPF_F_ADJ_ROOM_DECAP_L3_IPV4`, Linux 6.3).
+pub(crate) fn family_is_told() -> bool {
+    constants(0).iter().any(|(name, flags)| *name == DECAP_FLAGS && *flags != 0)
+}
+
 /// Loads the object but its programs, nothing pinned; `trace`: one frame in this many is logged, 0 for none.
 pub(crate) fn load(trace: u32) -> Ebpf {
+    load_with(&constants(trace))
+}
+
+fn load_with(constants: &[(&str, u32)]) -> Ebpf {
     let mut loader = EbpfLoader::new();
-    let constants = constants(trace);
-    for (name, value) in &constants {
+    for (name, value) in constants {
         loader.override_global(name, value, true);
     }
     // The tables' full size takes tens of MB of buckets and slots, for each of the tests.
@@ -138,7 +149,17 @@ impl Kernel {
 
     /// Loads programs that log one frame in this many.
     pub(crate) fn with_trace(trace: u32) -> Self {
-        let mut ebpf = load(trace);
+        Self::of(load(trace))
+    }
+
+    /// Loads programs as for a kernel that cannot be told the family of an inner frame.
+    pub(crate) fn untold() -> Self {
+        Self::of(load_with(
+            &constants(0).map(|(name, value)| (name, if name == DECAP_FLAGS { 0 } else { value })),
+        ))
+    }
+
+    fn of(mut ebpf: Ebpf) -> Self {
         Self {
             config: take(&mut ebpf, "CONFIG"),
             ports: take(&mut ebpf, "PORTS"),

@@ -32,4 +32,5 @@ mod underlay_pass;
 mod unguarded;
 mod v6_encap;
 mod v6_outer;
+mod v6_short;
 mod v6_to_underlay;
