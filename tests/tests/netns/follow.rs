@@ -13,7 +13,8 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// What an IPv4 underlay takes of the MTU.
 const OVERHEAD: u64 = 50;
 
-fn set_underlay_mtu(lab: &Lab, mtu: u64) {
+/// Sets the MTU of the hosts' ends and of what joins them.
+pub(crate) fn set_underlay_mtu(lab: &Lab, mtu: u64) {
     let bridge = &lab.underlay.netns;
     for host in &lab.hosts {
         bridge.ip(&format!("link set {} mtu {mtu}", host.name)).expect("set");
@@ -23,7 +24,7 @@ fn set_underlay_mtu(lab: &Lab, mtu: u64) {
 }
 
 /// The MTU of both ends of a container's veth.
-fn mtus(lab: &Lab, container: &Container) -> [u64; 2] {
+pub(crate) fn mtus(lab: &Lab, container: &Container) -> [u64; 2] {
     let host = &lab.hosts[container.host];
     let ifname = endpoint(host, &container.name)["host_ifname"].as_str().expect("bound").to_owned();
     let mtu = |netns: &Netns, name: &str| links(netns)[name]["mtu"].as_u64().expect("a number");

@@ -15,6 +15,7 @@ mod forwarding;
 mod frames;
 mod guards;
 mod headroom;
+mod jumbo;
 mod lifecycle;
 mod limits;
 mod log;

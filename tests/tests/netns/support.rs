@@ -50,8 +50,12 @@ pub(crate) fn hosts(name: &str, count: u8) -> Lab {
 
 /// The same with VTEPs at other addresses.
 pub(crate) fn hosts_at(name: &str, count: u8, vteps: fn(u8) -> Vec<IpAddr>) -> Lab {
-    let options = Options { vteps, ..Options::for_test(name, count).expect("options") };
-    let mut lab = Lab::new(&options).expect("a lab");
+    hosts_of(&Options { vteps, ..Options::for_test(name, count).expect("options") })
+}
+
+/// The same, made as these options say.
+pub(crate) fn hosts_of(options: &Options) -> Lab {
+    let mut lab = Lab::new(options).expect("a lab");
     lab.declare_network(BLUE, BLUE_VNI, &SUBNETS);
     lab.declare_network(RED, RED_VNI, &SUBNETS);
     lab
@@ -94,6 +98,36 @@ pub(crate) fn assert_connected(one: &Container, other: &Container) {
         for ip in &to.ips {
             assert!(from.netns.ping(*ip), "{} does not reach {ip} ({})", from.name, to.name);
         }
+    }
+}
+
+/// What ping(8) says of one echo request that makes an IP packet of `size` bytes; over IPv4 it may be cut into fragments
+/// on its way, or must not be (`whole`).
+pub(crate) fn echo(from: &Netns, to: IpAddr, size: usize, whole: bool) -> String {
+    let headers = if to.is_ipv4() { 28 } else { 48 };
+    let (data, to) = ((size - headers).to_string(), to.to_string());
+    let fragments = if whole { "do" } else { "dont" };
+    let mut ping = from.command("ping");
+    let output = ping.args(["-n", "-c", "1", "-W", "1", "-M", fragments, "-s", &data, &to]).output();
+    String::from_utf8_lossy(&output.expect("ping runs").stdout).into_owned()
+}
+
+/// Whether an echo request was answered, as `echo` has it.
+pub(crate) fn is_answered(said: &str) -> bool {
+    said.contains(" 1 received")
+}
+
+/// Whether its sender was told the MTU of the way, in a message from another.
+pub(crate) fn is_told(said: &str, mtu: usize) -> bool {
+    said.contains("From ")
+        && (said.contains(&format!("mtu = {mtu})")) || said.contains(&format!("mtu={mtu}\n")))
+}
+
+/// Has a container forget what it was told of the MTU of ways: it would keep that for ten minutes
+/// (`net.ipv4.route.mtu_expires`).
+pub(crate) fn forget_mtus(netns: &Netns) {
+    for family in ["-4", "-6"] {
+        netns.ip(&format!("{family} route flush cache")).expect("flushed");
     }
 }
 
