@@ -101,7 +101,9 @@ fn each_way_has_its_own_mtu() {
         assert_carries(&lab.hosts[0], a, 2, wide);
         assert_carries(&lab.hosts[0], a, 3, narrow);
         assert_carries(&lab.hosts[2], c, 1, narrow);
-        [a, c].iter().for_each(|container| forget_mtus(&container.netns));
+        for container in [a, c] {
+            forget_mtus(&container.netns);
+        }
         for (from, to) in [(a, c), (c, a), (a, b)] {
             to.ips.iter().for_each(|ip| assert_carried(from, to, *ip));
         }
