@@ -9,7 +9,7 @@ use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use overlay_common::{
     Counter, DropReason, Ip16,
     header::{Eth, protocol},
-    icmp,
+    icmp::{self, Ends},
     map::Net,
     vxlan,
 };
@@ -32,8 +32,8 @@ pub(crate) fn answer(
 ) -> Result<Verdict, DropReason> {
     let net = maps::net(vni);
     let answer = match flow.family {
-        Family::V4 => answer_v4(pkt, eth, flow, mtu, net.and_then(Net::gateway_v4)),
-        Family::V6 => answer_v6(pkt, eth, flow, mtu, net.and_then(Net::gateway_v6)),
+        Family::V4 => answer_v4(pkt, net, eth, flow, mtu),
+        Family::V6 => answer_v6(pkt, net, eth, flow, mtu),
         Family::Other => Err(DropReason::TooBig),
     };
     let pkt = answer?;
@@ -47,10 +47,10 @@ pub(crate) fn answer(
 #[inline(always)]
 fn answer_v4<'a>(
     pkt: Packet<'a>,
+    net: Option<&Net>,
     eth: &Eth,
     flow: &Flow,
     mtu: u16,
-    gateway: Option<&[u8; 4]>,
 ) -> Result<Packet<'a>, DropReason> {
     let ip = *pkt.at::<Ipv4Hdr>(ETH)?;
     let is_error = flow.protocol == protocol::ICMP && kind(&pkt, flow).is_none_or(icmp::is_error_v4);
@@ -62,32 +62,33 @@ fn answer_v4<'a>(
     let pkt = pkt.resize(ETH + icmp::QUOTE_V4)?.grow(icmp::BEFORE_V4 - ETH)?;
     let mut pkt = pkt.pull(icmp::BEFORE_V4 + icmp::QUOTE_V4)?;
     let quoted = pkt.sum(icmp::BEFORE_V4, 0)?;
-    let from = gateway.unwrap_or(&ip.dst_addr);
-    icmp::too_big_v4(eth, &ip, from, mtu, folded(quoted), pkt.at_mut(0)?);
+    let from = net.and_then(Net::gateway_v4).unwrap_or(ip.dst_addr);
+    let ends = Ends { from, to: ip.src_addr };
+    icmp::too_big_v4(eth, ends, mtu, folded(quoted), pkt.at_mut(0)?);
     Ok(pkt)
 }
 
 #[inline(always)]
 fn answer_v6<'a>(
     pkt: Packet<'a>,
+    net: Option<&Net>,
     eth: &Eth,
     flow: &Flow,
     mtu: u16,
-    gateway: Option<&[u8; 16]>,
 ) -> Result<Packet<'a>, DropReason> {
     let pkt = pkt.pull(ETH + Ipv6Hdr::LEN)?;
-    let ip = *pkt.at::<Ipv6Hdr>(ETH)?;
+    let ip = pkt.at::<Ipv6Hdr>(ETH)?;
+    let dst = Ip16::v6(ip.dst_addr);
+    let ends = Ends { from: net.and_then(Net::gateway_v6).unwrap_or(dst), to: Ip16::v6(ip.src_addr) };
     let is_error = flow.protocol == protocol::ICMPV6 && kind(&pkt, flow).is_none_or(icmp::is_error_v6);
-    let to_group = Ip16::v6(ip.dst_addr).is_v6_multicast();
-    if mtu < icmp::LEAST_MTU_V6 || is_error || to_group || pkt.len() < ETH + icmp::QUOTE_V6 {
+    if mtu < icmp::LEAST_MTU_V6 || is_error || dst.is_v6_multicast() || pkt.len() < ETH + icmp::QUOTE_V6 {
         return Err(DropReason::TooBig);
     }
     let pkt = pkt.resize(ETH + icmp::QUOTE_V6)?.grow(icmp::BEFORE_V6 - ETH)?;
     let mut pkt = pkt.pull(icmp::BEFORE_V6 + icmp::QUOTE_V6)?;
     let quoted = pkt.sum(icmp::BEFORE_V6, 0)?;
     let quoted = pkt.sum(icmp::BEFORE_V6 + 512, quoted)?;
-    let from = gateway.unwrap_or(&ip.dst_addr);
-    icmp::too_big_v6(eth, &ip, from, mtu, folded(quoted), pkt.at_mut(0)?);
+    icmp::too_big_v6(eth, ends, mtu, folded(quoted), pkt.at_mut(0)?);
     Ok(pkt)
 }
 

@@ -3,6 +3,7 @@
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Slice, map_type};
+use crate::Ip16;
 
 map_type! {
     /// The value of `NETS`, whose key is a VNI in host order.
@@ -18,9 +19,10 @@ map_type! {
         pub slice: Slice,
         /// Address of the gateway over IPv4, in the order of the wire; zero for none.
         gateway_v4: [u8; 4],
+        pad_to_8: [u8; 4],
         /// Address of the gateway over IPv6; zero for none.
-        gateway_v6: [u8; 16],
-    } size 44, align 4
+        gateway_v6: Ip16,
+    } size 48, align 8
 }
 
 impl Net {
@@ -36,7 +38,8 @@ impl Net {
             pad: [0; 3],
             slice: Slice::NONE,
             gateway_v4: [0; 4],
-            gateway_v6: [0; 16],
+            pad_to_8: [0; 4],
+            gateway_v6: Ip16::ZERO,
         }
     }
 
@@ -45,21 +48,21 @@ impl Net {
     pub fn with_gateways(self, v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>) -> Self {
         Self {
             gateway_v4: v4.map_or([0; 4], |ip| ip.octets()),
-            gateway_v6: v6.map_or([0; 16], |ip| ip.octets()),
+            gateway_v6: v6.map_or(Ip16::ZERO, |ip| Ip16::v6(ip.octets())),
             ..self
         }
     }
 
     /// Address of the gateway over IPv4 in the order of the wire.
     #[inline(always)]
-    pub const fn gateway_v4(&self) -> Option<&[u8; 4]> {
-        if u32::from_ne_bytes(self.gateway_v4) == 0 { None } else { Some(&self.gateway_v4) }
+    pub const fn gateway_v4(&self) -> Option<[u8; 4]> {
+        if u32::from_ne_bytes(self.gateway_v4) == 0 { None } else { Some(self.gateway_v4) }
     }
 
     /// Address of the gateway over IPv6.
     #[inline(always)]
-    pub const fn gateway_v6(&self) -> Option<&[u8; 16]> {
-        if u128::from_ne_bytes(self.gateway_v6) == 0 { None } else { Some(&self.gateway_v6) }
+    pub fn gateway_v6(&self) -> Option<Ip16> {
+        Some(self.gateway_v6).filter(|ip| *ip != Ip16::ZERO)
     }
 }
 
@@ -72,8 +75,8 @@ mod tests {
         let (v4, v6) = (Ipv4Addr::new(10, 1, 0, 254), Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 0xfe));
         for (v4, v6) in [(None, None), (Some(v4), None), (None, Some(v6)), (Some(v4), Some(v6))] {
             let net = Net::new(Net::ENCRYPTED).with_gateways(v4, v6);
-            assert_eq!(net.gateway_v4().copied().map(Ipv4Addr::from), v4);
-            assert_eq!(net.gateway_v6().copied().map(Ipv6Addr::from), v6);
+            assert_eq!(net.gateway_v4().map(Ipv4Addr::from), v4);
+            assert_eq!(net.gateway_v6().map(Ip16::octets).map(Ipv6Addr::from), v6);
             assert_eq!(net.flags, Net::ENCRYPTED);
         }
     }

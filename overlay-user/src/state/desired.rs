@@ -127,3 +127,26 @@ impl Tables {
             .extend([Program::FromContainer, Program::Unguarded].map(|program| Hook { program, ifindex }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_the_first_gateway_of_each_family() {
+        let gateways = |list: &str| {
+            let text = format!(
+                "[[node]]\nname = \"h1\"\nvtep = \"10.88.0.1\"\n[[network]]\nname = \"blue\"\nvni = 42\n\
+                 subnets = [\"10.1.0.0/24\", \"fd00:1::/64\"]\ngateways = [{list}]\n"
+            );
+            let net = net(&Cluster::parse(&text).expect("valid").networks["blue"]);
+            (net.gateway_v4.map(|ip| ip.to_string()), net.gateway_v6.map(|ip| ip.to_string()))
+        };
+        let (v4, v6) = (Some("10.1.0.254".to_owned()), Some("fd00:1::fe".to_owned()));
+        assert_eq!(gateways(""), (None, None));
+        assert_eq!(gateways("\"10.1.0.254\""), (v4.clone(), None));
+        assert_eq!(gateways("\"fd00:1::fe\""), (None, v6.clone()));
+        let many = "\"fd00:1::fe\", \"10.1.0.254\", \"10.1.0.253\", \"fd00:1::fd\"";
+        assert_eq!(gateways(many), (v4, v6));
+    }
+}

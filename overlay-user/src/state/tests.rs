@@ -127,21 +127,6 @@ fn no_tables_before_cluster_and_underlay() {
 }
 
 #[test]
-fn a_network_has_the_first_gateway_of_each_family() {
-    let gateways = |list: &str| {
-        let text = CLUSTER.replace("gateways = [\"10.1.0.254\"]", list);
-        let net = state_of(&text).tables().expect("tables").nets[&blue()].clone();
-        (net.gateway_v4.map(IpAddr::from), net.gateway_v6.map(IpAddr::from))
-    };
-    let (v4, v6) = (Some(ip("10.1.0.254")), Some(ip("fd00:1::fe")));
-    assert_eq!(gateways(""), (None, None));
-    assert_eq!(gateways("gateways = [\"10.1.0.254\"]"), (v4, None));
-    assert_eq!(gateways("gateways = [\"fd00:1::fe\"]"), (None, v6));
-    let many = "gateways = [\"fd00:1::fe\", \"10.1.0.254\", \"10.1.0.253\", \"fd00:1::fd\"]";
-    assert_eq!(gateways(many), (v4, v6));
-}
-
-#[test]
 fn remote_endpoints_need_no_port() {
     let tables = state_of(CLUSTER).tables().expect("tables");
     let remote = MacAddr::new([2, 0x42, 10, 1, 0, 3]);

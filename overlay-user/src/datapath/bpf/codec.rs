@@ -57,8 +57,8 @@ pub(super) fn net_back(net: map::Net) -> Net {
     Net {
         encrypted: net.flags & map::Net::ENCRYPTED != 0,
         subnet,
-        gateway_v4: net.gateway_v4().copied().map(Ipv4Addr::from),
-        gateway_v6: net.gateway_v6().copied().map(Ipv6Addr::from),
+        gateway_v4: net.gateway_v4().map(Ipv4Addr::from),
+        gateway_v6: net.gateway_v6().map(Ip16::octets).map(Ipv6Addr::from),
     }
 }
 
