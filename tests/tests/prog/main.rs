@@ -32,4 +32,3 @@ mod underlay_pass;
 mod unguarded;
 mod v6_encap;
 mod v6_outer;
-mod v6_to_underlay;
