@@ -11,6 +11,7 @@ mod capture;
 mod carry;
 mod cluster;
 mod command;
+pub mod family;
 mod figure;
 mod full;
 mod host;
@@ -23,6 +24,7 @@ mod netns;
 mod parallel;
 mod patience;
 mod random;
+pub mod scene;
 mod segments;
 mod skip;
 pub mod traffic;
@@ -35,6 +37,7 @@ pub use crate::{
     carry::Data,
     cluster::{Cluster, Endpoint, Network, Node},
     command::{output_within, run},
+    family::Family,
     figure::figure,
     full::full,
     host::Host,

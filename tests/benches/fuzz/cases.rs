@@ -7,9 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use overlay_tests::Family;
 
 use crate::{
-    family::Family,
     judge::{Expected, Found, Judge},
     outer::fix_ip,
 };

@@ -5,10 +5,10 @@
 //! deliver. Nothing else is explained.
 
 use overlay_common::DropReason;
+use overlay_tests::Family;
 
 use crate::{
     claims,
-    family::Family,
     parsed::Parsed,
     scene::{MEMBERS, OUR_VTEP, Place, SECRET_VNI, VNI, place_of},
 };

@@ -4,13 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use etherparse::{IpNumber, Ipv4Options, TcpHeader};
 use overlay_common::MacAddr;
-use overlay_tests::Random;
+use overlay_tests::{Family, Random};
 
 use crate::{
     build::{
         each_kind, eth, extension, fragment_offset, icmpv6, not_ip, udp, udp_v4, v4, v4_with, v6, v6_with,
     },
-    family::Family,
     outer::{extend, fix_ip, mark, sum_udp, vary, wrap},
     scene::{
         ABROAD, ABROAD_V6, BESIDE, EGRESS, FOREIGN_VNI, LOCAL, NAMED, NOBODY, OTHER_VNI, OTHER_VTEP,

@@ -10,7 +10,6 @@ mod build;
 mod cases;
 mod claims;
 mod differences;
-mod family;
 mod grammar;
 mod judge;
 mod lane;
@@ -28,11 +27,10 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::Parser as _;
 use overlay_common::DropReason;
-use overlay_tests::interrupt;
+use overlay_tests::{Family, interrupt};
 
 use self::{
     differences::DIFFERENCES,
-    family::Family,
     grammar::Grammar,
     judge::{Found, Judge},
     lane::{Fault, Lane, Side},

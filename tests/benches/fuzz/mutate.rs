@@ -2,10 +2,9 @@
 
 use std::net::Ipv6Addr;
 
-use overlay_tests::Random;
+use overlay_tests::{Family, Random, family::OUTER_IP as IP};
 
 use crate::{
-    family::{Family, IP},
     grammar::{Grammar, pick},
     outer::{extend, fix_ip},
     parsed::{Inner6, Last},

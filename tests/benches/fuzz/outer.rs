@@ -2,10 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use overlay_tests::Random;
+use overlay_tests::{Family, Random, family::OUTER_IP as IP};
 
 use crate::{
-    family::{Family, IP},
     grammar::pick,
     parsed::checksum,
     scene::{DEVICE_MAC, OUR_VTEP, OUTER_DST, UDP_PORT, over_v6},
@@ -99,16 +98,17 @@ pub(crate) fn wrap(family: Family, inner: &[u8], src: Ipv4Addr, vni: u32) -> Vec
     let mut frame = Vec::with_capacity(family.inner() + inner.len() + 64);
     frame.extend(DEVICE_MAC.octets());
     frame.extend(OUTER_DST.octets());
+    frame.extend(family.ethertype().to_be_bytes());
     match family {
         Family::V4 => {
-            frame.extend([0x08, 0, 0x45, 0]);
+            frame.extend([0x45, 0]);
             frame.extend((36 + inner.len() as u16).to_be_bytes());
             frame.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
             frame.extend(src.octets());
             frame.extend(OUR_VTEP.octets());
         }
         Family::V6 => {
-            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+            frame.extend([0x60, 0, 0, 0]);
             frame.extend((16 + inner.len() as u16).to_be_bytes());
             frame.extend([17, 64]);
             frame.extend(over_v6(src).octets());

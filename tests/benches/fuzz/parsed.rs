@@ -3,14 +3,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use overlay_common::MacAddr;
+pub(crate) use overlay_tests::family::{ETH, UDP, VXLAN};
+use overlay_tests::{Family, scene::node_of};
 
-use crate::{family::Family, scene::node_of};
-
-/// Lengths of headers.
-pub(crate) const ETH: usize = 14;
-pub(crate) const IPV4: usize = 20;
-pub(crate) const UDP: usize = 8;
-pub(crate) const VXLAN: usize = 8;
+/// Length of an IPv4 header without options.
+pub(crate) const IPV4: usize = Family::V4.header();
 
 /// Reads parts of a frame; none where it ends before.
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

@@ -1,11 +1,10 @@
 //! What a run came to, for people.
 
 use overlay_common::DropReason;
-use overlay_tests::aligned;
+use overlay_tests::{Family, aligned};
 
 use crate::{
     differences::{BYTES, DIFFERENCES, PASSED},
-    family::Family,
     judge::Tally,
     run::Outcome,
 };

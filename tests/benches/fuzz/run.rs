@@ -11,11 +11,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use overlay_tests::interrupt;
+use overlay_tests::{Family, interrupt};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::{
-    family::Family,
     grammar::Grammar,
     judge::{Found, Judge, Tally},
     lane::{Fault, Lane, Side},

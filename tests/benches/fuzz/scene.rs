@@ -1,6 +1,6 @@
 //! The cluster that the frames are about, as our tables have it and as the intended differences know it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
@@ -12,57 +12,30 @@ use overlay_common::{
     map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port, Prefix, Slice},
     vxlan::{Route, Vtep},
 };
+use overlay_tests::scene::{station, vtep};
 
-/// The network; one that nearly no VTEP is a member of; one that is encrypted; and a VNI of nobody.
-pub(crate) const VNI: u32 = 42;
-pub(crate) const OTHER_VNI: u32 = 43;
-pub(crate) const SECRET_VNI: u32 = 44;
-pub(crate) const FOREIGN_VNI: u32 = 99;
-/// UDP port of VXLAN.
-pub(crate) const UDP_PORT: u16 = 4789;
-/// This node's VTEP, which is the address of both hosts.
-pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
-pub(crate) const OUR_VTEP_V6: Ipv6Addr = over_v6(OUR_VTEP);
+pub(crate) use overlay_tests::scene::{
+    EGRESS, FOREIGN_VNI, NAMED, NOBODY, OTHER_VNI, OUR_VTEP, OUR_VTEP_V6, OWN, PLAIN, REMOTE, SECRET_VNI,
+    Station, UDP_PORT, VNI, over_v6,
+};
+/// The MAC address of the underlay device of both hosts, and that of who sends to them.
+pub(crate) use overlay_tests::scene::{OUTER_DST, OUTER_SRC as DEVICE_MAC};
+
 /// Each node has an address of IPv6 as well, by which it may send: that of its IPv4 address (see `over_v6`).
 ///
 /// A node's VTEP; one that is a member of `OTHER_VNI` only; a plain VXLAN device; and no VTEP at all.
-pub(crate) const VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
-pub(crate) const OTHER_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 3);
-pub(crate) const PLAIN_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 5);
-pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 77);
+pub(crate) const VTEP: Ipv4Addr = vtep(2);
+pub(crate) const OTHER_VTEP: Ipv4Addr = vtep(3);
+pub(crate) const PLAIN_VTEP: Ipv4Addr = vtep(5);
+pub(crate) const STRANGER: Ipv4Addr = vtep(77);
 /// The way from our host to the kernel's: what our programs encapsulate goes there.
 pub(crate) const WAY_OUT: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 1);
 pub(crate) const KERNEL_VTEP: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 2);
 /// The same over IPv6, by the IPv4 address that tells its own.
 pub(crate) const KERNEL_VTEP_V6: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 3);
-/// The MAC address of the underlay device of both hosts, and that of who sends to them.
-pub(crate) const DEVICE_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x51]);
-pub(crate) const OUTER_DST: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x52]);
 /// The MAC addresses of both ends of the way out.
 pub(crate) const WAY_OUT_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x61]);
 pub(crate) const KERNEL_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x62]);
-
-/// The IPv6 address of the node with an IPv4 address.
-pub(crate) const fn over_v6(node: Ipv4Addr) -> Ipv6Addr {
-    let [a, b, c, d] = node.octets();
-    Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, (a as u16) << 8 | b as u16, (c as u16) << 8 | d as u16)
-}
-
-/// The IPv4 address of the node with an IPv6 address; 0.0.0.0, which no node has, where it is no node's.
-pub(crate) fn node_of(addr: Ipv6Addr) -> Ipv4Addr {
-    let [.., high, low] = addr.segments();
-    let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
-    let node = Ipv4Addr::new(a, b, c, d);
-    if over_v6(node) == addr { node } else { Ipv4Addr::UNSPECIFIED }
-}
-
-/// An endpoint.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Station {
-    pub(crate) mac: MacAddr,
-    pub(crate) v4: Ipv4Addr,
-    pub(crate) v6: Ipv6Addr,
-}
 
 /// Where an endpoint is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,28 +48,12 @@ pub(crate) enum Place {
     Behind(Ipv4Addr),
 }
 
-const fn station(n: u8) -> Station {
-    Station {
-        mac: MacAddr::new([0x02, 0x42, 10, 1, 0, n]),
-        v4: Ipv4Addr::new(10, 1, 0, n),
-        v6: Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, n as u16),
-    }
-}
-
-/// On this node: whose port it is, two more behind it.
-pub(crate) const OWN: Station = station(1);
+/// Another on this node, behind the port of `OWN`, as `EGRESS` and `NAMED` are.
 pub(crate) const LOCAL: Station = station(2);
-pub(crate) const EGRESS: Station = station(8);
-/// On this node, with a MAC address that is not derived from its IPv4 address.
-pub(crate) const NAMED: Station = Station { mac: MacAddr::new([0x02, 0, 0, 0, 7, 7]), ..station(7) };
-/// On other nodes.
-pub(crate) const REMOTE: Station = station(3);
+/// On other nodes, as `REMOTE` and `PLAIN` are.
 pub(crate) const BESIDE: Station = station(4);
-pub(crate) const PLAIN: Station = station(9);
 pub(crate) const ABROAD: Station = station(10);
 pub(crate) const ABROAD_V6: Station = station(11);
-/// In no table.
-pub(crate) const NOBODY: Station = station(200);
 
 /// The endpoints of `VNI`.
 pub(crate) const STATIONS: [(Station, Place); 9] = [

@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::SchedClassifier;
 use overlay_common::MacAddr;
+use overlay_tests::scene::{OUTER_DST, OUTER_SRC, UDP_PORT};
 use overlay_user::{
     cluster::Cluster,
     datapath::{
@@ -24,17 +25,8 @@ use overlay_user::{
     tables::{Anchors, Ifindex, Tables},
 };
 
-/// The network's VNI.
-pub(crate) const VNI: u32 = 42;
-/// UDP port of VXLAN.
-pub(crate) const UDP_PORT: u16 = 4789;
-/// This node's VTEP.
-pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
-/// The same over IPv6, which no node of this cluster uses; `frames` knows it.
-pub(crate) const OUR_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
-/// The MAC address of the device that the kernel runs programs on, and that of the next hop.
-pub(crate) const DEVICE_MAC: MacAddr = MacAddr::ZERO;
-pub(crate) const OUTER_DST: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x52]);
+pub(crate) use overlay_tests::scene::{LOOPBACK_MAC as DEVICE_MAC, OUR_VTEP, Station, VNI};
+
 /// Nodes but this one.
 pub(crate) const NODES: u32 = 16;
 /// Endpoints of this node, the first ones: one behind the port that frames come in at, one behind another port.
@@ -46,16 +38,8 @@ const OTHER: Ifindex = Ifindex(0x7fff_0000);
 /// The first so many endpoints have an IPv6 address, too.
 pub(crate) const WITH_V6: u32 = 1024;
 
-/// An endpoint.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Station {
-    pub(crate) mac: MacAddr,
-    pub(crate) v4: Ipv4Addr,
-    /// Its address if it has one.
-    pub(crate) v6: Ipv6Addr,
-}
-
-/// The endpoint of a number. The first `LOCAL` are here, the others spread over the other nodes.
+/// The endpoint of a number, with the IPv6 address that it has if it has one. The first `LOCAL` are here, the others
+/// spread over the other nodes.
 pub(crate) fn station(number: u32) -> Station {
     // 10.16.0.0/12 has a million addresses; its first and last are those of no station.
     let v4 = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 16, 0, 1)) + number);
@@ -114,7 +98,7 @@ pub(crate) fn tables(text: &str) -> Result<Tables> {
         ifindex: DEVICE,
         via: vtep(node).into(),
         mac: Some(OUTER_DST),
-        source_mac: MacAddr::new([2, 0, 0, 0, 0, 0x51]),
+        source_mac: OUTER_SRC,
         inner_mtu: 1450,
     };
     let next_hops: BTreeMap<_, _> = (0..NODES).map(|node| (vtep(node).into(), hop(node))).collect();

@@ -4,41 +4,10 @@
 
 use std::net::IpAddr;
 
-use crate::scene::{DEVICE_MAC, FAR, Node, OUR_VTEP, OUR_VTEP_V6, OUTER_DST, UDP_PORT, VNI};
+pub(crate) use overlay_tests::Family;
+use overlay_tests::family::{ETH, UDP, VXLAN};
 
-/// The family of the underlay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    pub(crate) const ALL: [Self; 2] = [Self::V4, Self::V6];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        }
-    }
-
-    /// Length of an IP header without options and extension headers.
-    pub(crate) const fn header(self) -> usize {
-        match self {
-            Self::V4 => 20,
-            Self::V6 => 40,
-        }
-    }
-
-    /// A node's address.
-    pub(crate) const fn of(self, node: Node) -> IpAddr {
-        match self {
-            Self::V4 => IpAddr::V4(node.v4),
-            Self::V6 => IpAddr::V6(node.v6),
-        }
-    }
-}
+use crate::scene::{DEVICE_MAC, FAR, Node, OURS, OUTER_DST, UDP_PORT, VNI};
 
 /// A checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +67,13 @@ impl Frame {
             eth_dst: DEVICE_MAC.octets(),
             eth_src: OUTER_DST.octets(),
             tags: Vec::new(),
-            ethertype: if family == Family::V4 { 0x0800 } else { 0x86dd },
+            ethertype: family.ethertype(),
             version: if family == Family::V4 { 4 } else { 6 },
             tos: 0,
             hops: 64,
             protocol: 17,
-            src: family.of(FAR),
-            dst: if family == Family::V4 { OUR_VTEP.into() } else { OUR_VTEP_V6.into() },
+            src: FAR.over(family),
+            dst: OURS.over(family),
             ip_len: None,
             words: None,
             id: 0,
@@ -126,7 +95,7 @@ impl Frame {
 
     /// From another node.
     pub(crate) fn from(mut self, node: Node) -> Self {
-        self.src = self.family.of(node);
+        self.src = node.over(self.family);
         self
     }
 
@@ -137,18 +106,18 @@ impl Frame {
     /// Offset of the UDP header in the frame.
     pub(crate) fn udp_at(&self) -> usize {
         let extensions: usize = self.extensions.iter().map(|(_, header)| header.len()).sum();
-        14 + self.tags.len() * 4 + self.family.header() + self.options.len() + extensions
+        ETH + self.tags.len() * 4 + self.family.header() + self.options.len() + extensions
     }
 
     /// Length of the UDP datagram.
     pub(crate) fn true_udp_len(&self) -> u16 {
-        short(8 + 8 + self.inner.len())
+        short(UDP + VXLAN + self.inner.len())
     }
 
     /// What the IP header says of its length where it is true.
     pub(crate) fn true_ip_len(&self) -> u16 {
-        let front = self.udp_at() - 14 - self.tags.len() * 4;
-        let front = if self.family == Family::V4 { front } else { front - 40 };
+        let front = self.udp_at() - ETH - self.tags.len() * 4;
+        let front = if self.family == Family::V4 { front } else { front - self.family.header() };
         short(front + usize::from(self.true_udp_len()) + self.rest.len())
     }
 

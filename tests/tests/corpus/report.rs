@@ -52,8 +52,8 @@ impl Report {
             let of: Vec<&str> =
                 cases.iter().filter(|case| case.family == family).map(|case| case.name.as_str()).collect();
             let distinct = of.iter().collect::<BTreeSet<_>>().len();
-            println!("cases  over {}: {}", family.name(), of.len());
-            let what = format!("{LEAST} cases over {}, each of its own name", family.name());
+            println!("cases  over {}: {}", family.word(), of.len());
+            let what = format!("{LEAST} cases over {}, each of its own name", family.word());
             self.take(&what, distinct == of.len() && distinct >= LEAST);
         }
         for line in differences::lines(cases) {
@@ -83,7 +83,7 @@ impl Report {
                 Ended::Failed(failure) => self.failed.push(vec![
                     case.name.clone(),
                     side.to_owned(),
-                    case.family.name().to_owned(),
+                    case.family.word().to_owned(),
                     failure.expected,
                     failure.got,
                     case.kernel.unwrap_or("-").to_owned(),

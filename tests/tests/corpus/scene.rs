@@ -12,23 +12,17 @@ use overlay_common::{
     map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port, Prefix, Slice},
     vxlan::{Route, Vtep},
 };
+use overlay_tests::{
+    Family,
+    scene::{OWN, over_v6, station, vtep},
+};
 
-/// The network; one that the VTEP is no member of; one that is encrypted; and a VNI of nobody.
-pub(crate) const VNI: u32 = 42;
-pub(crate) const OTHER_VNI: u32 = 43;
-pub(crate) const SECRET_VNI: u32 = 44;
-pub(crate) const FOREIGN_VNI: u32 = 99;
-/// The VNI of our vxlan devices, which no network can have.
-pub(crate) const ANCHOR_VNI: u32 = 16_777_214;
-/// UDP port of VXLAN.
-pub(crate) const UDP_PORT: u16 = 4789;
-
-/// This node.
-pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
-pub(crate) const OUR_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
-/// The MAC address of its underlay device, and that of who sends to it.
-pub(crate) const DEVICE_MAC: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x51]);
-pub(crate) const OUTER_DST: MacAddr = MacAddr::new([2, 0, 0, 0, 0, 0x52]);
+pub(crate) use overlay_tests::scene::{
+    ANCHOR_VNI, EGRESS, FOREIGN_VNI, NAMED, NOBODY, OTHER_VNI, OUR_VTEP, OUR_VTEP_V6, PLAIN, REMOTE,
+    SECRET_VNI, Station, UDP_PORT, VNI,
+};
+/// The MAC address of this node's underlay device, and that of who sends to it.
+pub(crate) use overlay_tests::scene::{OUTER_DST, OUTER_SRC as DEVICE_MAC};
 
 /// Who may send to this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +31,19 @@ pub(crate) struct Node {
     pub(crate) v6: Ipv6Addr,
 }
 
-const fn node(n: u8) -> Node {
-    Node { v4: Ipv4Addr::new(10, 88, 0, n), v6: Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, n as u16) }
+const fn node(number: u8) -> Node {
+    let v4 = vtep(number);
+    Node { v4, v6: over_v6(v4) }
+}
+
+impl Node {
+    /// Its address of a family.
+    pub(crate) const fn over(self, family: Family) -> IpAddr {
+        match family {
+            Family::V4 => IpAddr::V4(self.v4),
+            Family::V6 => IpAddr::V6(self.v6),
+        }
+    }
 }
 
 /// This node, as a sender; another; one that is a member of `OTHER_VNI` only; a plain VXLAN device; no node at all.
@@ -54,33 +59,9 @@ const VTEPS: [(u32, Node); 3] = [(0, FAR), (1, APART), (5, EXTERNAL)];
 const MEMBERS: [(u32, Node); 5] =
     [(VNI, FAR), (VNI, EXTERNAL), (SECRET_VNI, FAR), (OTHER_VNI, APART), (OTHER_VNI, EXTERNAL)];
 
-/// An endpoint.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Station {
-    pub(crate) mac: MacAddr,
-    pub(crate) v4: Ipv4Addr,
-    pub(crate) v6: Ipv6Addr,
-}
-
-const fn station(n: u8) -> Station {
-    Station {
-        mac: MacAddr::new([0x02, 0x42, 10, 1, 0, n]),
-        v4: Ipv4Addr::new(10, 1, 0, n),
-        v6: Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, n as u16),
-    }
-}
-
-/// On this node: whose port it is; one delivered to through its device; one that sends on what it gets; one with a MAC
-/// address that is not derived from its IPv4 address.
-pub(crate) const LOCAL: Station = station(1);
-pub(crate) const EGRESS: Station = station(8);
+/// On this node: whose port it is, and one that sends on what it gets.
+pub(crate) const LOCAL: Station = OWN;
 pub(crate) const FORWARDER: Station = station(6);
-pub(crate) const NAMED: Station = Station { mac: MacAddr::new([0x02, 0, 0, 0, 7, 7]), ..station(7) };
-/// Behind `FAR`, and behind the plain VXLAN device.
-pub(crate) const REMOTE: Station = station(3);
-pub(crate) const PLAIN: Station = station(9);
-/// In no table.
-pub(crate) const NOBODY: Station = station(200);
 
 /// Our host's devices.
 pub(crate) struct Devices {

@@ -2,19 +2,14 @@
 
 use std::net::IpAddr;
 
-use overlay_tests::{over_v4, over_v6};
-
-/// What carries the outer packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outer {
-    V4,
-    V6,
-}
+use overlay_tests::{Family, over_v4, over_v6};
 
 /// Where a frame from the underlay loses its outer header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Tc,
+    /// Native on a veth, which only who asks for it gets.
+    Xdp,
 }
 
 /// Who is at the far end.
@@ -26,47 +21,13 @@ pub(crate) enum Far {
     Kernel,
 }
 
-impl Outer {
-    const ALL: [Self; 2] = [Self::V4, Self::V6];
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        }
-    }
-
-    /// The addresses of host `number`.
-    pub(crate) fn vteps(self) -> fn(u8) -> Vec<IpAddr> {
-        match self {
-            Self::V4 => over_v4,
-            Self::V6 => over_v6,
-        }
-    }
-
-    /// The length of their prefix.
-    pub(crate) const fn prefix_length(self) -> u8 {
-        match self {
-            Self::V4 => 24,
-            Self::V6 => 64,
-        }
-    }
-
-    /// What an underlay of 1500 bytes leaves.
-    pub(crate) const fn mtu(self) -> u32 {
-        match self {
-            Self::V4 => 1450,
-            Self::V6 => 1430,
-        }
-    }
-}
-
 impl Side {
-    const ALL: [Self; 1] = [Self::Tc];
+    const ALL: [Self; 2] = [Self::Tc, Self::Xdp];
 
     const fn word(self) -> &'static str {
         match self {
             Self::Tc => "TC",
+            Self::Xdp => "XDP",
         }
     }
 
@@ -74,6 +35,7 @@ impl Side {
     pub(crate) const fn mode(self) -> &'static str {
         match self {
             Self::Tc => "tc",
+            Self::Xdp => "xdp",
         }
     }
 }
@@ -92,21 +54,48 @@ impl Far {
 /// What two columns have in common.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Description {
-    pub(crate) outer: Outer,
+    /// What carries the outer packets.
+    pub(crate) outer: Family,
     pub(crate) side: Side,
     pub(crate) far: Far,
 }
 
 impl Description {
-    /// All of them.
-    pub(crate) fn all() -> Vec<Self> {
-        let sides = Outer::ALL.into_iter().flat_map(|outer| Side::ALL.map(|side| (outer, side)));
-        sides.flat_map(|(outer, side)| Far::ALL.map(|far| Self { outer, side, far })).collect()
+    /// All of them, in groups of equal ends: the columns of a table.
+    pub(crate) fn tables() -> Vec<[Self; 2]> {
+        let ends = Side::ALL.into_iter().flat_map(|side| Far::ALL.map(|far| (side, far)));
+        ends.map(|(side, far)| Family::ALL.map(|outer| Self { outer, side, far })).collect()
     }
 
-    /// What the table says, after the version of IP inside.
-    pub(crate) fn name(self) -> String {
-        format!("{}, {}, {}", self.outer.word(), self.side.word(), self.far.word())
+    /// The addresses of host `number` on the underlay.
+    pub(crate) fn vteps(self) -> fn(u8) -> Vec<IpAddr> {
+        match self.outer {
+            Family::V4 => over_v4,
+            Family::V6 => over_v6,
+        }
+    }
+
+    /// The length of their prefix.
+    pub(crate) const fn prefix_length(self) -> u8 {
+        match self.outer {
+            Family::V4 => 24,
+            Family::V6 => 64,
+        }
+    }
+
+    /// The longest packet inside: what an underlay of 1500 bytes leaves.
+    pub(crate) const fn mtu(self) -> u32 {
+        1500 - self.outer.inner() as u32
+    }
+
+    /// What stands over a table.
+    pub(crate) fn table(self) -> String {
+        format!("{}, {}", self.side.word(), self.far.word())
+    }
+
+    /// What stands over a column, by what is inside.
+    pub(crate) fn column(self, inner: Family) -> String {
+        format!("{} in {}", inner.word(), self.outer.word())
     }
 
     /// Names the lab.

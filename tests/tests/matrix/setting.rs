@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use anyhow::{Result, ensure};
-use overlay_tests::{Data, Endpoint, Lab, Netns, Node};
+use anyhow::{Context as _, Result, ensure};
+use overlay_tests::{Data, Endpoint, Family, Lab, Netns, Node};
 
 use crate::{
-    columns::{Description, Far, Outer},
+    columns::{Description, Far, Side},
+    forwarded::Forwarded,
     rows::Row,
     support::{BLUE, Drops, addresses, container, device_mac, hosts_at, start, v4, v6},
 };
@@ -20,7 +21,7 @@ const FORWARDER: u8 = 3;
 /// In blue, `a` (1) and `f` (3) on the first host; the far end; and behind `f` a host of its own network.
 pub(crate) struct Setting {
     description: Description,
-    pub(crate) lab: Lab,
+    lab: Lab,
     /// The peer's namespace, where the far end is one.
     peer: Option<Netns>,
     pub(crate) behind: Netns,
@@ -45,8 +46,8 @@ fn beyond(number: u8) -> [IpAddr; 2] {
 
 impl Setting {
     pub(crate) fn new(description: Description) -> Self {
-        let (name, outer) = (description.lab(), description.outer);
-        let mut lab = hosts_at(&name, 2, outer.vteps());
+        let name = description.lab();
+        let mut lab = hosts_at(&name, 2, description.vteps());
         for host in &lab.hosts {
             host.set_node("underlay_mode", description.side.mode()).expect("written");
         }
@@ -54,15 +55,15 @@ impl Setting {
         lab.declare_container(0, BLUE, "f", &addresses(FORWARDER)).expect("f");
         lab.cluster.endpoints[1].options.push_str("allowed_ips = [\"10.7.0.0/24\", \"fd07::/64\"]\n");
         lab.declare_container(1, BLUE, "b", &addresses(FAR)).expect("b");
-        let peer = (description.far == Far::Kernel).then(|| declare_peer(&mut lab, &name, outer));
+        let peer = (description.far == Far::Kernel).then(|| declare_peer(&mut lab, &name, description));
         start(&mut lab);
         if let Some(netns) = &peer {
-            netns.ip(&format!("link set vxlan0 mtu {} up", outer.mtu())).expect("set");
+            netns.ip(&format!("link set vxlan0 mtu {} up", description.mtu())).expect("set");
             netns.ip(&format!("address add {}/24 dev vxlan0", v4(PEER))).expect("set");
             netns.ip(&format!("address add {}/64 dev vxlan0 nodad", v6(PEER))).expect("set");
         }
         let behind = Netns::new(&format!("ovt-{name}-x")).expect("a namespace");
-        put_behind(&container(&lab, "f").netns, &behind, outer.mtu());
+        put_behind(&container(&lab, "f").netns, &behind, description.mtu());
         let this = Self { description, lab, peer, behind };
         for [base, length, via] in
             [["10.7.0.0", "24", &v4(3).to_string()], ["fd07::", "64", &v6(3).to_string()]]
@@ -74,16 +75,20 @@ impl Setting {
 
     /// The longest packet of the network.
     pub(crate) fn mtu(&self) -> u32 {
-        self.description.outer.mtu()
+        self.description.mtu()
     }
 
     fn far(&self) -> &Netns {
         self.peer.as_ref().unwrap_or_else(|| &container(&self.lab, "b").netns)
     }
 
-    /// Runs a row; nothing may be dropped on the way but what stations ask of themselves.
-    pub(crate) fn run(&self, row: &Row, inner_v6: bool, data: &Data) -> Result<String> {
-        let of = |[v4, v6]: [IpAddr; 2]| if inner_v6 { v6 } else { v4 };
+    /// Runs a row; nothing may be dropped on the way but what stations ask of themselves, and what comes in must come
+    /// by where the column says.
+    pub(crate) fn run(&self, row: &Row, inner: Family, data: &Data) -> Result<String> {
+        let of = |[v4, v6]: [IpAddr; 2]| match inner {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        };
         let ends = Ends {
             setting: self,
             near: &container(&self.lab, "a").netns,
@@ -92,23 +97,34 @@ impl Setting {
             far_ip: of(addresses(if self.peer.is_some() { PEER } else { FAR })),
             behind_ip: of(beyond(2)),
         };
-        let before: Vec<Drops> = self.lab.hosts.iter().map(Drops::read).collect();
+        let hosts = &self.lab.hosts;
+        let before: Vec<_> = hosts.iter().map(|host| (Drops::read(host), Forwarded::read(host))).collect();
         let cell = (row.run)(&ends, data)?;
-        for (host, before) in self.lab.hosts.iter().zip(before) {
-            let moved = before.since(host);
+        let refused = row.by_xdp.refuses(inner);
+        for (number, (host, (drops, forwarded))) in hosts.iter().zip(before).enumerate() {
+            let moved = drops.since(host);
             ensure!(moved.total_but("own_neigh") == 0, "dropped on {}: {moved:?}", host.name);
+            // Of the second host nothing takes part where the far end is a peer.
+            if number == 0 || self.peer.is_none() {
+                let side = self.description.side;
+                let forwards = row.forwards && number == 0;
+                forwarded.since(host).check(side, refused.is_some(), forwards).context(host.name.clone())?;
+            }
         }
-        Ok(cell)
+        Ok(match (self.description.side, refused) {
+            (Side::Xdp, Some(why)) => format!("{cell}, by TC: {why}"),
+            _ => cell,
+        })
     }
 }
 
 /// Declares a stock vxlan device as a node that sends all it has to the first host.
-fn declare_peer(lab: &mut Lab, name: &str, outer: Outer) -> Netns {
-    let [vtep, remote] = [PEER, 1].map(|number| (outer.vteps())(number)[0]);
+fn declare_peer(lab: &mut Lab, name: &str, description: Description) -> Netns {
+    let [vtep, remote] = [PEER, 1].map(|number| (description.vteps())(number)[0]);
     // Our nodes send without a checksum.
     let sums = if vtep.is_ipv6() { "udp6zerocsumrx" } else { "" };
     let netns = Netns::new(&format!("ovt-{name}-peer")).expect("a namespace");
-    lab.underlay.attach(&netns, "eth0", vtep, outer.prefix_length(), "peer").expect("attached");
+    lab.underlay.attach(&netns, "eth0", vtep, description.prefix_length(), "peer").expect("attached");
     netns
         .ip(&format!("link add vxlan0 type vxlan id 42 remote {remote} dstport 4789 {sums}"))
         .expect("a vxlan device");

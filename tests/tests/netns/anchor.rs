@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
-use overlay_tests::{Capture, Data, Datagrams, Host, Lab, Netns, add_address, figure, over_v4, over_v6};
+use overlay_tests::{
+    Capture, Data, Datagrams, Host, Lab, Netns, add_address, figure, over_v4, over_v6, scene::ANCHOR_VNI,
+};
 
 use crate::{
     frames::{VXLAN, udp4},
     support::{
-        BLUE, Drops, addresses, assert_connected, container, hosts_at, let_capture_see, links, mac, pair_at,
-        start, v4, wait_for,
+        BLUE, Drops, addresses, assert_connected, container, forwarded, hosts_at, let_capture_see, links,
+        mac, pair_at, start, v4, wait_for,
     },
 };
 
@@ -52,8 +54,6 @@ impl Family {
     }
 }
 
-/// The VNI of both devices.
-const ANCHOR_VNI: u32 = 0x00ff_fffe;
 /// A VNI of nobody's network here.
 const FOREIGN_VNI: u32 = 4242;
 /// What QUIC sends: two super-frames.
@@ -62,7 +62,7 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// How many frames a host has left to its anchor.
 fn left(host: &Host) -> u64 {
-    host.status().expect("status")["forwarded"]["to_anchor"].as_u64().expect("a counter")
+    forwarded(host, "to_anchor")
 }
 
 /// Sends from `a` to `b`; how much arrived.

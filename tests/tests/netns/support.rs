@@ -184,6 +184,11 @@ pub(crate) fn programs(host: &Host) -> Vec<(String, u64, String)> {
     programs.iter().map(row).collect()
 }
 
+/// A counter of the frames that a host's programs sent on.
+pub(crate) fn forwarded(host: &Host, counter: &str) -> u64 {
+    host.status().expect("status")["forwarded"][counter].as_u64().expect("a counter")
+}
+
 /// The rows of a table of the kernel.
 pub(crate) fn dump(host: &Host, table: &str) -> Vec<Value> {
     host.ask(&["dump", table]).expect("a dump").as_array().expect("a list").clone()

@@ -10,8 +10,8 @@ use crate::{
     start::assert_refused,
     stream::assert_carried,
     support::{
-        BLUE, Drops, addresses, assert_connected, container, hosts, hosts_at, links, programs, start,
-        wait_for,
+        BLUE, Drops, addresses, assert_connected, container, forwarded, hosts, hosts_at, links, programs,
+        start, wait_for,
     },
 };
 
@@ -25,10 +25,6 @@ fn pair(mut lab: Lab, mode: &str) -> Lab {
     lab.hosts.iter().try_for_each(|host| host.set_node("underlay_mode", mode)).expect("set");
     start(&mut lab);
     lab
-}
-
-fn forwarded(host: &Host, counter: &str) -> u64 {
-    host.status().expect("status")["forwarded"][counter].as_u64().expect("a counter")
 }
 
 /// The XDP program that the kernel names at the underlay device: its mode and number.

@@ -8,10 +8,11 @@ use overlay_common::{
     map::{Fdb, NodeConfig},
     mark,
 };
+use overlay_tests::Family;
 
 use crate::{
     frames::{
-        EXPERIMENTAL, OUTER_IP, each_kind, eth, extended, extension, udp_v4, udp_v6, v4, vxlan, vxlan_v6,
+        EXPERIMENTAL, each_kind, eth, extended, extension, udp_v4, udp_v6, v4, vxlan, vxlan_v6,
         vxlan_v6_with, vxlan_with,
     },
     harness::{Event, Hook, Kernel, Meta, Outcome, Verdict},
@@ -43,7 +44,7 @@ const FAMILIES: [(bool, &Station); 2] = [(false, &REMOTE), (true, &REMOTE_V6)];
 
 /// The offset of the outer UDP header, where no other is before it.
 fn outer_udp(frame: &[u8]) -> usize {
-    OUTER_IP + if frame[12..14] == [0x86, 0xdd] { 40 } else { 20 }
+    Family::of(frame).udp()
 }
 
 /// Asserts that a frame goes up to the host for the anchor, as it came but for VNI and checksum.

@@ -7,14 +7,19 @@ use etherparse::{
     checksum::Sum16BitWords,
 };
 use overlay_common::MacAddr;
+pub(crate) use overlay_tests::family::OUTER_IP;
+use overlay_tests::{
+    Family,
+    family::ETH,
+    scene::{OUR_VTEP, OUR_VTEP_V6, OUTER_DST, Station, UDP_PORT},
+};
 
-use crate::scene::{DEVICE_MAC, OUR_VTEP, OUR_VTEP_V6, OUTER_DST, Station, UDP_PORT};
+use crate::scene::DEVICE_MAC;
 
-/// Offsets in a VXLAN packet without IP options.
-pub(crate) const OUTER_IP: usize = 14;
-pub(crate) const OUTER_UDP: usize = OUTER_IP + 20;
-pub(crate) const OUTER_VXLAN: usize = OUTER_UDP + 8;
-pub(crate) const INNER: usize = OUTER_VXLAN + 8;
+/// Offsets in a VXLAN packet over IPv4 without options.
+pub(crate) const OUTER_UDP: usize = Family::V4.udp();
+pub(crate) const OUTER_VXLAN: usize = Family::V4.vxlan();
+pub(crate) const INNER: usize = Family::V4.inner();
 /// An EtherType for experiments (IEEE 802 local experimental).
 pub(crate) const EXPERIMENTAL: u16 = 0x88b5;
 
@@ -140,18 +145,19 @@ pub(crate) fn vxlan_v6_with(
 /// A frame over IPv6 with these extension headers in front of what it carries; each gives its own bytes for what
 /// follows it, and its number.
 pub(crate) fn extended(frame: &[u8], headers: &[(IpNumber, Vec<u8>)]) -> Vec<u8> {
-    let (mut next, mut chain) = (IpNumber(frame[OUTER_IP + 6]), Vec::new());
+    let (next_header, udp) = (Family::V6.protocol(), Family::V6.udp());
+    let (mut next, mut chain) = (IpNumber(frame[next_header]), Vec::new());
     for (number, header) in headers.iter().rev() {
         let mut header = header.clone();
         header[0] = next.0;
         chain = [header, chain].concat();
         next = *number;
     }
-    let mut frame = [&frame[..OUTER_IP + 40], &chain, &frame[OUTER_IP + 40..]].concat();
+    let mut frame = [&frame[..udp], &chain, &frame[udp..]].concat();
     let payload = u16::from_be_bytes([frame[OUTER_IP + 4], frame[OUTER_IP + 5]]);
     let payload = payload + u16::try_from(chain.len()).expect("short headers");
     frame[OUTER_IP + 4..OUTER_IP + 6].copy_from_slice(&payload.to_be_bytes());
-    frame[OUTER_IP + 6] = next.0;
+    frame[next_header] = next.0;
     frame
 }
 
@@ -192,11 +198,9 @@ pub(crate) fn vxlan_with(
 
 /// The shortest part of a frame that the kernel runs programs on: what `eth_type_trans` and the socket's family need.
 pub(crate) fn shortest(frame: &[u8]) -> usize {
-    match frame[12..14] {
-        [0x08, 0x00] => 14 + 20,
-        [0x86, 0xdd] => 14 + 40,
-        _ => 14 + 1,
-    }
+    let said = u16::from_be_bytes([frame[ETH - 2], frame[ETH - 1]]);
+    let family = Family::ALL.into_iter().find(|family| family.ethertype() == said);
+    ETH + family.map_or(1, Family::header)
 }
 
 /// A place among fragments, in bytes.

@@ -33,4 +33,3 @@ mod unguarded;
 mod v6_encap;
 mod v6_outer;
 mod v6_short;
-mod v6_to_underlay;

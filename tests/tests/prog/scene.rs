@@ -13,69 +13,38 @@ use overlay_common::{
     map::{Fdb, FdbKey, Member, MemberKey, Neigh, NeighKey, Net, NodeConfig, Port, Prefix, Slice},
     vxlan::{Route, Vtep},
 };
+use overlay_tests::scene::{over_v6, station, vtep};
 
 use crate::harness::{Event, Hook, Kernel, Meta, Verdict, family_is_told};
 
-/// The network.
-pub(crate) const VNI: u32 = 42;
-/// A network that the remote VTEP has no endpoint in.
-pub(crate) const OTHER_VNI: u32 = 43;
-/// A network that is encrypted, and that the remote VTEP is a member of.
-pub(crate) const SECRET_VNI: u32 = 44;
-/// A VNI of nobody.
-pub(crate) const FOREIGN_VNI: u32 = 99;
-/// UDP port of VXLAN.
-pub(crate) const UDP_PORT: u16 = 4789;
+pub(crate) use overlay_tests::scene::{
+    EGRESS, FOREIGN_VNI, LOOPBACK_MAC as DEVICE_MAC, NOBODY, OTHER_VNI, OUR_VTEP, OUR_VTEP_V6, OUTER_DST,
+    OUTER_SRC, OWN, PLAIN, REMOTE, SECRET_VNI, Station, UDP_PORT, VNI,
+};
+
 /// Longest inner IP packet, over IPv4 and over IPv6.
 pub(crate) const INNER_MTU: u16 = 1450;
 pub(crate) const INNER_MTU_V6: u16 = 1430;
 /// What a kernel that is not told the inner family leaves of a frame over IPv6 at least: Ethernet and IPv6 headers.
 pub(crate) const SHORTEST_V6: usize = 14 + 40;
-/// The device that the kernel runs programs on, and its MAC address.
+/// The device that the kernel runs programs on.
 pub(crate) const DEVICE: u32 = 1;
-pub(crate) const DEVICE_MAC: MacAddr = MacAddr::ZERO;
 
-/// This node's VTEP; that of the other node; of nodes without a route, and without a resolved next hop.
-pub(crate) const OUR_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
-pub(crate) const VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 2);
-pub(crate) const UNROUTED_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 3);
-pub(crate) const UNRESOLVED_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 4);
+/// The VTEP of the other node; of nodes without a route, and without a resolved next hop.
+pub(crate) const VTEP: Ipv4Addr = vtep(2);
+pub(crate) const UNROUTED_VTEP: Ipv4Addr = vtep(3);
+pub(crate) const UNRESOLVED_VTEP: Ipv4Addr = vtep(4);
 /// A plain VXLAN device, without programs of ours.
-pub(crate) const PLAIN_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 5);
-/// This node's VTEP over IPv6, and that of another node.
-pub(crate) const OUR_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 1);
-pub(crate) const VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 2);
+pub(crate) const PLAIN_VTEP: Ipv4Addr = vtep(5);
+/// The VTEP of another node over IPv6.
+pub(crate) const VTEP_V6: Ipv6Addr = over_v6(VTEP);
 /// A node of two addresses, which is sent to by the first.
-pub(crate) const DUAL_VTEP: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 6);
-pub(crate) const DUAL_VTEP_V6: Ipv6Addr = Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, 6);
+pub(crate) const DUAL_VTEP: Ipv4Addr = vtep(6);
+pub(crate) const DUAL_VTEP_V6: Ipv6Addr = over_v6(DUAL_VTEP);
 /// The router on the way to `VTEP_V6`.
 pub(crate) const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
-/// MAC addresses of the outer header to `VTEP`.
-pub(crate) const OUTER_SRC: MacAddr = MacAddr::new([0x02, 0, 0, 0, 0, 0x51]);
-pub(crate) const OUTER_DST: MacAddr = MacAddr::new([0x02, 0, 0, 0, 0, 0x52]);
-
-/// An endpoint.
-#[derive(Clone, Copy)]
-pub(crate) struct Station {
-    pub(crate) mac: MacAddr,
-    pub(crate) v4: Ipv4Addr,
-    pub(crate) v6: Ipv6Addr,
-}
-
-const fn station(n: u8) -> Station {
-    Station {
-        mac: MacAddr::new([0x02, 0x42, 10, 1, 0, n]),
-        v4: Ipv4Addr::new(10, 1, 0, n),
-        v6: Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, n as u16),
-    }
-}
-
-/// The endpoint behind the port under test.
-pub(crate) const OWN: Station = station(1);
 /// Another on this node.
 pub(crate) const LOCAL: Station = station(2);
-/// One behind the other node's VTEP.
-pub(crate) const REMOTE: Station = station(3);
 /// One behind the VTEP without a route.
 pub(crate) const UNROUTED: Station = station(4);
 /// One behind the VTEP whose next hop has no known MAC address.
@@ -84,16 +53,10 @@ pub(crate) const UNRESOLVED: Station = station(5);
 pub(crate) const SECRET: Station = station(6);
 /// One that the table has behind the port under test, too.
 pub(crate) const BESIDE: Station = station(7);
-/// One on this node that is delivered to through its device.
-pub(crate) const EGRESS: Station = station(8);
-/// One behind the plain VXLAN device.
-pub(crate) const PLAIN: Station = station(9);
 /// One behind the VTEP over IPv6.
 pub(crate) const REMOTE_V6: Station = station(10);
 /// One of the node of two addresses.
 pub(crate) const DUAL: Station = station(11);
-/// One that the table has not.
-pub(crate) const NOBODY: Station = station(200);
 
 /// What the port under test may send from besides: a MAC address, and `192.168.7.0/24` and `fd07::/64`.
 pub(crate) const EXTRA_MAC: MacAddr = MacAddr::new([0x02, 0, 0, 0, 7, 7]);

@@ -4,6 +4,7 @@ use etherparse::{IpEcn, IpNumber};
 use overlay_common::DropReason::{
     Malformed, NotEncrypted, OuterFragment, SpoofedMac, UnknownVni, UnknownVtep, VtepNotInVni,
 };
+use overlay_tests::Family;
 
 use crate::{
     frames::{
@@ -18,9 +19,9 @@ use crate::{
 };
 
 /// Offsets without extension headers.
-const UDP: usize = OUTER_IP + 40;
-const VXLAN: usize = UDP + 8;
-const INNER: usize = VXLAN + 8;
+const UDP: usize = Family::V6.udp();
+const VXLAN: usize = Family::V6.vxlan();
+const INNER: usize = Family::V6.inner();
 const HOP_BY_HOP: IpNumber = IpNumber(0);
 const ROUTING: IpNumber = IpNumber(43);
 const FRAGMENT: IpNumber = IpNumber(44);
@@ -152,8 +153,8 @@ fn what_is_not_ours_passes() {
         kernel.passes(Hook::FromUnderlay, &other);
         kernel.passes(Hook::FromUnderlay, &extended(&other, &[options(OPTIONS, 0)]));
     }
-    for to in ["::", "fd88::2", "ff02::1", "::ffff:10.88.0.1", "::1"] {
-        let to: std::net::Ipv6Addr = to.parse().expect("an address");
+    let others = ["::", "ff02::1", "::ffff:10.88.0.1", "::1"].map(|to| to.parse().expect("an address"));
+    for to in others.into_iter().chain([VTEP_V6]) {
         let mut other = frame.clone();
         other[OUTER_IP + 24..OUTER_IP + 40].copy_from_slice(&to.octets());
         kernel.passes(Hook::FromUnderlay, &other);

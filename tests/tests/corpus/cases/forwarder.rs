@@ -62,7 +62,7 @@ pub(crate) fn anchored(family: Family) -> Group {
         })
         .rejects("from no VTEP", UnknownVtep, |frame| {
             frame.inner = four(&REMOTE, &FORWARDER, 17, &datagram());
-            frame.src = frame.family.of(STRANGER);
+            frame.src = STRANGER.over(frame.family);
         })
         .kernel("sender is no VTEP")
 }

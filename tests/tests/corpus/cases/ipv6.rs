@@ -117,7 +117,7 @@ pub(crate) fn extensions() -> Group {
         })
         .passes("options, to another port", |frame| (frame.extensions, frame.ports.1) = (vec![dest()], 53))
         .passes("routing header, to another address", |frame| {
-            (frame.extensions, frame.dst) = (vec![routing(4)], frame.family.of(crate::scene::FAR));
+            (frame.extensions, frame.dst) = (vec![routing(4)], crate::scene::FAR.over(frame.family));
         })
 }
 

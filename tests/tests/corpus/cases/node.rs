@@ -8,14 +8,14 @@ use super::good;
 use crate::{
     case::{Group, Mode},
     frame::{Family, Frame},
-    scene::{ANCHOR_VNI, APART, EXTERNAL, FAR, FOREIGN_VNI, OTHER_VNI, OURS, STRANGER, VNI},
+    scene::{ANCHOR_VNI, APART, EXTERNAL, FAR, FOREIGN_VNI, Node, OTHER_VNI, OURS, STRANGER, VNI},
 };
 
 /// What the kernel does of an address that no VTEP has.
 const DELIVERS: &str = "sender is no VTEP";
 
 pub(crate) fn senders(family: Family) -> Group {
-    let of = |node| family.of(node);
+    let of = |node: Node| node.over(family);
     let from = |src: IpAddr| move |frame: &mut Frame| frame.src = src;
     let v4 = |a, b, c, d| Ipv4Addr::new(a, b, c, d).into();
     let v6 = |text: &str| -> IpAddr { text.parse::<Ipv6Addr>().expect("an address").into() };
@@ -74,8 +74,8 @@ pub(crate) fn destinations(family: Family) -> Group {
     let v4 = |a, b, c, d| Ipv4Addr::new(a, b, c, d).into();
     let v6 = |text: &str| -> IpAddr { text.parse::<Ipv6Addr>().expect("an address").into() };
     Group::new("outer destination", good(family))
-        .passes("another node", to(family.of(FAR)))
-        .passes("nobody", to(family.of(STRANGER)))
+        .passes("another node", to(FAR.over(family)))
+        .passes("nobody", to(STRANGER.over(family)))
         .when(family == Family::V4, |group| {
             group
                 .passes("broadcast", to(v4(255, 255, 255, 255)))
@@ -103,7 +103,7 @@ pub(crate) fn shared(family: Family) -> Group {
     Group::in_mode("shared port", Mode::Shared, good(family))
         .passes("a VNI of nobody", vni(FOREIGN_VNI))
         .passes("a VNI of nobody, from no VTEP", |frame| {
-            frame.src = family.of(STRANGER);
+            frame.src = STRANGER.over(family);
             frame.set_vni(FOREIGN_VNI);
         })
         .passes("VNI 0", vni(0))
@@ -116,5 +116,5 @@ pub(crate) fn shared(family: Family) -> Group {
 }
 
 fn from_stranger(frame: &mut Frame) {
-    frame.src = frame.family.of(STRANGER);
+    frame.src = STRANGER.over(frame.family);
 }

@@ -45,7 +45,7 @@ pub(crate) fn anywhere(family: Family) -> Group {
     }
     group
         .passes("behind the IP header, to another address", |frame| {
-            (frame.dst, frame.cut) = (frame.family.of(crate::scene::STRANGER), Some(udp));
+            (frame.dst, frame.cut) = (crate::scene::STRANGER.over(frame.family), Some(udp));
         })
         .passes("behind the UDP ports, to another port", |frame| {
             (frame.ports.1, frame.cut) = (53, Some(vxlan));
