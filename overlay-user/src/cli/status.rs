@@ -2,11 +2,7 @@
 
 use super::table::fields;
 use crate::api::types::{Audit, Health, Program, SourceStatus, Status, StatusNode};
-use std::{
-    collections::BTreeMap,
-    io::IsTerminal as _,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, io::IsTerminal as _, time::SystemTime};
 
 /// Beyond this many, the devices of a program are counted and not named.
 const NAMED_DEVICES: usize = 4;
@@ -90,8 +86,9 @@ fn programs(programs: &[Program]) -> String {
 
 fn audit(audit: &Audit, now: SystemTime) -> String {
     let Some(last) = audit.last else { return "not run yet".to_owned() };
-    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(last);
-    let ago = now.duration_since(last).map_or(0, |ago| ago.as_secs());
+    // In seconds: a time beyond what `SystemTime` holds would panic.
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let ago = now.saturating_sub(last);
     let kinds: Vec<_> = audit.by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
     format!("{} runs, {} repaired{kinds}, last {ago} s ago", audit.runs, audit.repaired)
@@ -112,6 +109,7 @@ fn problems(status: &Status) -> String {
 mod tests {
     use super::*;
     use crate::api::types::{Counts, Problem};
+    use std::time::Duration;
 
     fn status() -> Status {
         let program = |device: &str| Program {
@@ -174,5 +172,12 @@ version   0.1.0, ABI 1
 ";
         assert_eq!(render(&status(), false, now), expected);
         assert!(render(&status(), true, now).starts_with("state     \u{1b}[31mdegraded\u{1b}[0m\n"));
+    }
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_no_panic() {
+        let mut status = status();
+        status.audit.last = Some(u64::MAX);
+        assert!(render(&status, false, SystemTime::UNIX_EPOCH).contains("last 0 s ago"));
     }
 }

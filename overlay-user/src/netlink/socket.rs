@@ -16,6 +16,8 @@ use rustix::{
 };
 use std::{
     io,
+    num::NonZeroI32,
+    ops::ControlFlow,
     os::fd::{FromRawFd as _, IntoRawFd as _, OwnedFd},
     pin::Pin,
 };
@@ -119,18 +121,9 @@ impl Rtnl {
         let mut replies = self.handle.clone().request(message).map_err(|_| RtnlError::Closed)?;
         let mut answers = Vec::new();
         while let Some(reply) = replies.next().await {
-            if let NetlinkPayload::InnerMessage(answer) = reply.payload {
-                answers.push(answer);
-            } else if let NetlinkPayload::Error(error) = reply.payload {
-                return match error.code {
-                    Some(code) => Err(RtnlError::Kernel(Errno::from_raw_os_error(-code.get()))),
-                    None => Ok(answers),
-                };
-            } else if let NetlinkPayload::Done(_) = reply.payload {
-                return Ok(answers);
-            } else {
-                // Overrun: an answer was lost.
-                return Err(RtnlError::Kernel(Errno::NOBUFS));
+            match read_reply(reply.payload) {
+                ControlFlow::Continue(answer) => answers.push(answer),
+                ControlFlow::Break(end) => return end.map(|()| answers),
             }
         }
         Err(RtnlError::Closed)
@@ -140,6 +133,34 @@ impl Rtnl {
 impl Drop for Rtnl {
     fn drop(&mut self) {
         self.connection.abort();
+    }
+}
+
+/// Reads one reply: an answer, or how the answers end.
+pub(super) fn read_reply<T>(reply: NetlinkPayload<T>) -> ControlFlow<Result<(), RtnlError>, T> {
+    let ended = |code: Option<NonZeroI32>| match code {
+        Some(code) => Err(RtnlError::Kernel(errno(code))),
+        None => Ok(()),
+    };
+    if let NetlinkPayload::InnerMessage(answer) = reply {
+        ControlFlow::Continue(answer)
+    } else if let NetlinkPayload::Error(error) = reply {
+        ControlFlow::Break(ended(error.code))
+    } else if let NetlinkPayload::Done(done) = reply {
+        // A dump that fails on its way ends so, too (`netlink_dump_done`).
+        ControlFlow::Break(ended(NonZeroI32::new(done.code)))
+    } else {
+        // Overrun: an answer was lost.
+        ControlFlow::Break(Err(RtnlError::Kernel(Errno::NOBUFS)))
+    }
+}
+
+/// The error of a reply, which the kernel gives as a negative number. Others are none (`MAX_ERRNO`), and `Errno` panics
+/// of them.
+fn errno(code: NonZeroI32) -> Errno {
+    match code.get() {
+        code @ -4095..0 => Errno::from_raw_os_error(-code),
+        _ => Errno::PROTO,
     }
 }
 
@@ -170,4 +191,44 @@ pub(crate) fn subscribe(
     let (mut connection, _, messages) = rtnetlink::new_multicast_connection(groups)?;
     connection.socket_mut().socket_mut().set_rx_buf_sz(receive_buffer)?;
     Ok((Box::pin(messages.map(|(message, _)| message)), tokio::spawn(connection)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netlink_packet_core::{DoneMessage, ErrorMessage};
+
+    fn end(reply: NetlinkPayload<RouteNetlinkMessage>) -> Result<(), Option<Errno>> {
+        match read_reply(reply) {
+            ControlFlow::Break(end) => end.map_err(|error| error.errno()),
+            ControlFlow::Continue(answer) => panic!("an answer: {answer:?}"),
+        }
+    }
+
+    fn error(code: i32) -> Result<(), Option<Errno>> {
+        let mut error = ErrorMessage::default();
+        error.code = NonZeroI32::new(code);
+        end(NetlinkPayload::Error(error))
+    }
+
+    #[test]
+    fn whatever_number_an_error_has_it_is_one() {
+        assert_eq!(error(0), Ok(()), "an acknowledgement");
+        assert_eq!(error(-19), Err(Some(Errno::NODEV)));
+        assert_eq!(error(-4095).map_err(|errno| errno.map(Errno::raw_os_error)), Err(Some(4095)));
+        for none in [i32::MIN, -65536, -4096, 19, i32::MAX] {
+            assert_eq!(error(none), Err(Some(Errno::PROTO)), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_dump_that_fails_on_its_way_is_no_whole_one() {
+        let done = |code| {
+            let mut done = DoneMessage::default();
+            done.code = code;
+            end(NetlinkPayload::Done(done))
+        };
+        assert_eq!(done(0), Ok(()));
+        assert_eq!(done(-105), Err(Some(Errno::NOBUFS)));
+    }
 }
