@@ -6,7 +6,7 @@ use core::{
     str::FromStr,
 };
 
-use crate::hash::fnv1a;
+use crate::{hash::fnv1a, vxlan::fold};
 
 /// An Ethernet address, in the order of the wire.
 #[repr(transparent)]
@@ -181,6 +181,20 @@ impl Ip16 {
         [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
     }
 
+    /// Writes the sixteen bytes in the order of the wire, in two steps.
+    #[inline(always)]
+    pub fn write(self, to: &mut [u8]) {
+        to[..8].copy_from_slice(&self.0[0].to_ne_bytes());
+        to[8..16].copy_from_slice(&self.0[1].to_ne_bytes());
+    }
+
+    /// The sum of its 16-bit words in the order of the wire (RFC 1071).
+    #[inline(always)]
+    pub const fn sum(self) -> u32 {
+        // Summed as they lie in memory, which is the same but for the order of the result's bytes (section 2 (B)).
+        u16::from_be(fold(words(self.0[0]) + words(self.0[1]))) as u32
+    }
+
     /// The address as two words, for comparing and masking; their value as numbers has no meaning.
     #[inline(always)]
     pub const fn halves(self) -> (u64, u64) {
@@ -204,6 +218,14 @@ impl Ip16 {
     pub const fn to_ip(self) -> IpAddr {
         Ipv6Addr::from_octets(self.octets()).to_canonical()
     }
+}
+
+/// The sum of the 16-bit words of a word.
+#[inline(always)]
+const fn words(word: u64) -> u32 {
+    let pairs = (word & 0xffff_ffff) + (word >> 32);
+    // Up to 33 bits.
+    ((pairs & 0xffff) + (pairs >> 16)) as u32
 }
 
 impl From<IpAddr> for Ip16 {
@@ -287,5 +309,21 @@ mod tests {
         let ip: IpAddr = "10.1.0.1".parse().expect("an address");
         assert_eq!(Ip16::from(ip).octets()[10..], [0xff, 0xff, 10, 1, 0, 1]);
         assert_eq!(Ip16::from(ip).to_ip(), ip);
+    }
+
+    #[test]
+    fn the_sum_of_an_address_is_that_of_its_words() {
+        for bytes in [[0; 16], [0xff; 16], core::array::from_fn(|n| (n * 37) as u8), {
+            let mut low = [0; 16];
+            low[15] = 1;
+            low
+        }] {
+            let words = bytes.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]]))).sum();
+            assert_eq!(Ip16::v6(bytes).sum(), u32::from(fold(words)), "{bytes:x?}");
+            let mut written = [0xaa; 18];
+            Ip16::v6(bytes).write(&mut written[1..17]);
+            assert_eq!(written[1..17], bytes);
+            assert_eq!((written[0], written[17]), (0xaa, 0xaa));
+        }
     }
 }

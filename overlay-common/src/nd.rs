@@ -1,7 +1,7 @@
 //! Neighbour discovery (RFC 4861): the advertisement that answers a solicitation.
 
 use crate::{
-    MacAddr,
+    Ip16, MacAddr,
     header::{ethertype, icmpv6, protocol},
     vxlan::{fold, sum},
 };
@@ -25,9 +25,9 @@ pub struct Solicitation {
     /// MAC address that asks.
     pub from_mac: MacAddr,
     /// Address that asks; `::` for duplicate address detection.
-    pub from: [u8; 16],
+    pub from: Ip16,
     /// Address asked for.
-    pub target: [u8; 16],
+    pub target: Ip16,
 }
 
 impl Solicitation {
@@ -36,7 +36,7 @@ impl Solicitation {
     /// To `::` it goes to all nodes, unsolicited (RFC 4861 section 7.2.4), so that an address taken is found out.
     #[inline(always)]
     pub fn advertisement(&self, mac: MacAddr, frame: &mut [u8; ADVERTISEMENT_LEN]) {
-        let probe = self.from == [0; 16];
+        let probe = self.from == Ip16::ZERO;
         let (to, to_mac, flags) = if probe {
             (ALL_NODES, ALL_NODES_MAC, OVERRIDE)
         } else {
@@ -50,11 +50,11 @@ impl Solicitation {
         frame[19] = 32;
         frame[20] = protocol::ICMPV6;
         frame[21] = HOP_LIMIT;
-        frame[22..38].copy_from_slice(&self.target);
-        frame[38..54].copy_from_slice(&to);
+        self.target.write(&mut frame[22..38]);
+        to.write(&mut frame[38..54]);
         frame[54] = icmpv6::NEIGHBOUR_ADVERTISEMENT;
         frame[58] = flags;
-        frame[62..78].copy_from_slice(&self.target);
+        self.target.write(&mut frame[62..78]);
         frame[78] = TARGET_MAC;
         frame[79] = 1;
         frame[80..86].copy_from_slice(&mac.octets());
@@ -62,8 +62,8 @@ impl Solicitation {
         let message = u32::from_be_bytes([0, 0, icmpv6::NEIGHBOUR_ADVERTISEMENT, 0])
             + u32::from_be_bytes([0, 0, flags, 0])
             + u32::from_be_bytes([0, 0, TARGET_MAC, 1]);
-        let total = 2 * sum(&self.target)
-            + sum(&to)
+        let total = 2 * self.target.sum()
+            + to.sum()
             + sum(&mac.octets())
             + message
             + 32
@@ -73,7 +73,7 @@ impl Solicitation {
 }
 
 /// `ff02::1`.
-const ALL_NODES: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const ALL_NODES: Ip16 = Ip16::v6([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 /// `33:33:00:00:00:01` (RFC 2464 section 7).
 const ALL_NODES_MAC: MacAddr = MacAddr::new([0x33, 0x33, 0, 0, 0, 1]);
 
@@ -87,8 +87,8 @@ mod tests {
     fn ask(from: &str) -> [u8; ADVERTISEMENT_LEN] {
         let ask = Solicitation {
             from_mac: MacAddr::new([2, 0x42, 10, 1, 0, 1]),
-            from: from.parse::<Ipv6Addr>().expect("an address").octets(),
-            target: "fd00:1::2".parse::<Ipv6Addr>().expect("an address").octets(),
+            from: Ip16::v6(from.parse::<Ipv6Addr>().expect("an address").octets()),
+            target: Ip16::v6("fd00:1::2".parse::<Ipv6Addr>().expect("an address").octets()),
         };
         let mut frame = [0xaa; ADVERTISEMENT_LEN];
         ask.advertisement(MAC, &mut frame);
@@ -118,7 +118,7 @@ mod tests {
     fn a_probe_is_answered_to_all_nodes() {
         let frame = ask("::");
         assert_eq!(frame[..6], [0x33, 0x33, 0, 0, 0, 1]);
-        assert_eq!(frame[38..54], ALL_NODES);
+        assert_eq!(frame[38..54], ALL_NODES.octets());
         assert_eq!(frame[58], OVERRIDE);
         assert!(checksum_holds(&frame));
     }

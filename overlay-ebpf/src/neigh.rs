@@ -61,15 +61,11 @@ pub(crate) fn icmpv6<'a>(pkt: Packet<'a>, port: &Port, eth: Eth, ip: &Ip) -> Res
         }
         icmpv6::NEIGHBOUR_SOLICITATION => {
             let (pkt, target) = message(pkt, ip, nd::SOURCE_MAC, |mac| port.has_mac(mac))?;
-            solicitation(pkt, port, Solicitation { from_mac: eth.src, from: ip.src.octets(), target })
+            solicitation(pkt, port, Solicitation { from_mac: eth.src, from: ip.src, target })
         }
         icmpv6::NEIGHBOUR_ADVERTISEMENT => {
             let (pkt, target) = message(pkt, ip, nd::TARGET_MAC, |mac| port.has_mac(mac))?;
-            if port.has_ip(Ip16::v6(target)) {
-                Ok(Next::Forward(pkt, ip.flow()))
-            } else {
-                Err(DropReason::SpoofedNd)
-            }
+            if port.has_ip(target) { Ok(Next::Forward(pkt, ip.flow())) } else { Err(DropReason::SpoofedNd) }
         }
         _ => Ok(Next::Forward(pkt, ip.flow())),
     }
@@ -83,9 +79,9 @@ pub(crate) fn message<'a>(
     ip: &Ip,
     claims: u8,
     is_own: impl Fn(MacAddr) -> bool,
-) -> Result<(Packet<'a>, [u8; 16]), DropReason> {
-    let target = pkt.copy::<NdMessage>(ip.transport).ok_or(DropReason::Malformed)?.target;
-    if ip.hop_limit != nd::HOP_LIMIT || Ip16::v6(target).is_v4() {
+) -> Result<(Packet<'a>, Ip16), DropReason> {
+    let target = Ip16::v6(pkt.copy::<NdMessage>(ip.transport).ok_or(DropReason::Malformed)?.target);
+    if ip.hop_limit != nd::HOP_LIMIT || target.is_v4() {
         return Err(DropReason::Malformed);
     }
     let mut offset = ip.transport + NdMessage::LEN;
@@ -109,7 +105,7 @@ pub(crate) fn message<'a>(
 /// Answers a solicitation.
 #[inline(always)]
 fn solicitation<'a>(pkt: Packet<'a>, port: &Port, ask: Solicitation) -> Result<Next<'a>, DropReason> {
-    let mac = lookup(port, Ip16::v6(ask.target))?;
+    let mac = lookup(port, ask.target)?;
     let mut pkt = pkt.resize(nd::ADVERTISEMENT_LEN)?.pull(nd::ADVERTISEMENT_LEN)?;
     ask.advertisement(mac, pkt.at_mut(0)?);
     answered(pkt, Counter::NdAnswered)

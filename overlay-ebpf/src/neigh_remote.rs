@@ -111,7 +111,7 @@ pub(crate) fn check<'a>(
         icmpv6::NEIGHBOUR_SOLICITATION => solicitation(pkt, sender, &ip),
         icmpv6::NEIGHBOUR_ADVERTISEMENT => {
             let (pkt, target) = neigh::message(pkt, &ip, nd::TARGET_MAC, |mac| mac == sender.mac)?;
-            if sender.has_ip(Ip16::v6(target)) { Ok((pkt, None)) } else { Err(DropReason::SpoofedNd) }
+            if sender.has_ip(target) { Ok((pkt, None)) } else { Err(DropReason::SpoofedNd) }
         }
         _ => Ok((pkt, None)),
     }
@@ -146,5 +146,5 @@ fn solicitation<'a>(
         return Err(DropReason::SpoofedIp);
     }
     let (pkt, target) = neigh::message(pkt, ip, nd::SOURCE_MAC, |mac| mac == sender.mac)?;
-    Ok((pkt, Some(Ip16::v6(target))))
+    Ok((pkt, Some(target)))
 }

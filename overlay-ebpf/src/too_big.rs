@@ -8,7 +8,8 @@ use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use overlay_common::{
     Counter, DropReason, Ip16,
     header::{Eth, protocol},
-    icmp, vxlan,
+    icmp::{self, Ends},
+    vxlan,
 };
 
 use crate::{
@@ -52,24 +53,26 @@ fn answer_v4<'a>(pkt: Packet<'a>, eth: &Eth, flow: &Flow, mtu: u16) -> Result<Pa
     let pkt = pkt.resize(ETH + icmp::QUOTE_V4)?.grow(icmp::BEFORE_V4 - ETH)?;
     let mut pkt = pkt.pull(icmp::BEFORE_V4 + icmp::QUOTE_V4)?;
     let quoted = pkt.sum(icmp::BEFORE_V4, 0)?;
-    icmp::too_big_v4(eth, &ip, mtu, folded(quoted), pkt.at_mut(0)?);
+    let ends = Ends { from: ip.dst_addr, to: ip.src_addr };
+    icmp::too_big_v4(eth, ends, mtu, folded(quoted), pkt.at_mut(0)?);
     Ok(pkt)
 }
 
 #[inline(always)]
 fn answer_v6<'a>(pkt: Packet<'a>, eth: &Eth, flow: &Flow, mtu: u16) -> Result<Packet<'a>, DropReason> {
     let pkt = pkt.pull(ETH + Ipv6Hdr::LEN)?;
-    let ip = *pkt.at::<Ipv6Hdr>(ETH)?;
+    let ip = pkt.at::<Ipv6Hdr>(ETH)?;
+    let ends = Ends { from: Ip16::v6(ip.dst_addr), to: Ip16::v6(ip.src_addr) };
     let is_error = flow.protocol == protocol::ICMPV6 && kind(&pkt, flow).is_none_or(icmp::is_error_v6);
-    let to_group = Ip16::v6(ip.dst_addr).is_v6_multicast();
-    if mtu < icmp::LEAST_MTU_V6 || is_error || to_group || pkt.len() < ETH + icmp::QUOTE_V6 {
+    if mtu < icmp::LEAST_MTU_V6 || is_error || ends.from.is_v6_multicast() || pkt.len() < ETH + icmp::QUOTE_V6
+    {
         return Err(DropReason::TooBig);
     }
     let pkt = pkt.resize(ETH + icmp::QUOTE_V6)?.grow(icmp::BEFORE_V6 - ETH)?;
     let mut pkt = pkt.pull(icmp::BEFORE_V6 + icmp::QUOTE_V6)?;
     let quoted = pkt.sum(icmp::BEFORE_V6, 0)?;
     let quoted = pkt.sum(icmp::BEFORE_V6 + 512, quoted)?;
-    icmp::too_big_v6(eth, &ip, mtu, folded(quoted), pkt.at_mut(0)?);
+    icmp::too_big_v6(eth, ends, mtu, folded(quoted), pkt.at_mut(0)?);
     Ok(pkt)
 }
 
