@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// Tier vm: make what the kernels' verifiers count the budget.
     #[arg(long)]
     accept: bool,
+    /// Tier vm: only this kernel.
+    #[arg(long, value_name = "SERIES", value_parser = vm::SERIES)]
+    kernel: Option<String>,
 }
 
 impl Options {
@@ -172,6 +175,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.seed.is_some() && options.tier != Some(Tier::Fuzz) {
         bail!("--seed is of one tier: cargo xtask test fuzz --seed S");
     }
+    if options.tier != Some(Tier::Vm) && (options.accept || options.kernel.is_some()) {
+        bail!("--accept and --kernel are of one tier: cargo xtask test vm --accept --kernel SERIES");
+    }
     let tiers = options.tier.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);
     let mut groups: Vec<Group> = tiers.iter().flat_map(|tier| tier.needs()).copied().collect();
     groups.dedup();
@@ -198,7 +204,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{}", ui::heading(&format!("tier  {}", tier.name())));
         let start = Instant::now();
         let count = if tier == Tier::Vm {
-            vm::run(options.full, options.accept)?
+            vm::run(options.full, options.accept, options.kernel.as_deref())?
         } else if tier == Tier::Decoders {
             decoders::run(options.full, options.minutes)?
         } else {

@@ -21,6 +21,8 @@ use overlay_tests::{
 };
 use serde_json::Value;
 
+pub(crate) use self::kernel::SERIES;
+
 use self::kernel::Kernel;
 use crate::{project, test::Count, ui};
 
@@ -49,8 +51,8 @@ struct Outcome {
     instructions: BTreeMap<String, u32>,
 }
 
-/// Runs the tier, on all kernels at a time; with `accept`, what their verifiers count becomes the budget.
-pub(crate) fn run(full: bool, accept: bool) -> Result<Count> {
+/// Runs the tier, on one kernel or on all at a time; with `accept`, what their verifiers count becomes the budget.
+pub(crate) fn run(full: bool, accept: bool, only: Option<&str>) -> Result<Count> {
     let mut total = Count::default();
     if std::env::consts::ARCH != "x86_64" {
         total.skip("vm", "the kernels are for x86-64, and so must the tests be");
@@ -58,12 +60,12 @@ pub(crate) fn run(full: bool, accept: bool) -> Result<Count> {
     }
     let tests = tests()?;
     let mut machines = Vec::new();
-    for series in kernel::SERIES {
+    for series in SERIES.into_iter().filter(|series| only.is_none_or(|only| only == *series)) {
         let Some(kernel) = Kernel::of(series)? else {
             total.skip(&format!("vm {series}"), "apt knows no linux-image of that series for cloud-amd64");
             continue;
         };
-        let script = (if full { FULL } else { RUNS }).map(|line| format!("run {line}\n")).concat();
+        let script = script(if full { &FULL } else { &RUNS });
         let image = image::make(&kernel, &tests, &script)?;
         println!("{series}  boots {}", kernel.release);
         machines.push(thread::spawn(move || run_on(&kernel, &image)));
@@ -78,6 +80,12 @@ pub(crate) fn run(full: bool, accept: bool) -> Result<Count> {
     }
     judge(measured, accept, &mut total)?;
     Ok(total)
+}
+
+/// What the machine runs: its variables, and the tests.
+fn script(runs: &[&str]) -> String {
+    let runs = runs.iter().map(|line| format!("run {line}\n")).collect::<String>();
+    format!("export OVERLAY_TEST_CARDS='{}'\n{runs}", machine::CARDS.join(" "))
 }
 
 /// Boots a kernel and passes on what its tests print, with its series before each line.

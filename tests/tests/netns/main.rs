@@ -4,6 +4,7 @@
 
 mod access;
 mod anchor;
+mod cards;
 mod clsact;
 mod connectivity;
 mod contract;

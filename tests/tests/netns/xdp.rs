@@ -19,7 +19,7 @@ use crate::{
 const QUIC: Datagrams = Datagrams { count: 100, length: 1200, at_once: 10 };
 
 /// `a` (1) on the first host and `b` (2) on the second; `mode` of both.
-fn pair(mut lab: Lab, mode: &str) -> Lab {
+pub(crate) fn pair(mut lab: Lab, mode: &str) -> Lab {
     lab.declare_container(0, BLUE, "a", &addresses(1)).expect("a");
     lab.declare_container(1, BLUE, "b", &addresses(2)).expect("b");
     lab.hosts.iter().try_for_each(|host| host.set_node("underlay_mode", mode)).expect("set");
@@ -44,7 +44,7 @@ fn what_tc_carries_xdp_carries_over_ipv6() {
     carries(hosts_at("xdpsix", 2, over_v6));
 }
 
-fn carries(lab: Lab) {
+pub(crate) fn carries(lab: Lab) {
     /// `XDP_ATTACHED_DRV`: run by the driver.
     const NATIVE: u64 = 1;
     let lab = pair(lab, "xdp");
@@ -81,7 +81,12 @@ fn a_long_packet_comes_in_several_buffers() {
         lab.underlay.netns.ip(&format!("link set {} mtu 9000", host.name)).expect("set");
         host.netns.ip("link set eth0 mtu 9000").expect("set");
     }
-    let (a, b) = (container(&lab, "a"), container(&lab, "b"));
+    carries_long_packets(&lab);
+}
+
+/// Of a lab whose underlay takes 9000 bytes.
+pub(crate) fn carries_long_packets(lab: &Lab) {
+    let (a, b) = (container(lab, "a"), container(lab, "b"));
     let follows = || [a, b].iter().all(|one| links(&one.netns)["eth0"]["mtu"] == 8950);
     wait_for("the MTU", Duration::from_secs(8), follows);
     for ip in &b.ips {
@@ -95,7 +100,12 @@ fn a_long_packet_comes_in_several_buffers() {
 
 #[test]
 fn agents_come_and_go_and_the_mode_changes() {
-    let mut lab = pair(hosts("xdpmode", 2), "xdp");
+    come_and_go(hosts("xdpmode", 2), false);
+}
+
+/// `auto` says whether that mode takes XDP on the devices of the lab.
+pub(crate) fn come_and_go(lab: Lab, auto: bool) {
+    let mut lab = pair(lab, "xdp");
     let before = programs(&lab.hosts[0]);
     let ping = pinging(container(&lab, "a"));
     let host = &mut lab.hosts[0];
@@ -103,7 +113,7 @@ fn agents_come_and_go_and_the_mode_changes() {
     host.start_agent().expect("started");
     assert_eq!(programs(host), before, "adopted");
     assert_none_lost(ping, "a crash");
-    for (mode, attached) in [("tc", false), ("xdp", true), ("auto", false), ("xdp", true)] {
+    for (mode, attached) in [("tc", false), ("xdp", true), ("auto", auto), ("xdp", true)] {
         let host = &mut lab.hosts[0];
         host.stop_agent().expect("stopped");
         host.set_node("underlay_mode", mode).expect("set");

@@ -1,6 +1,9 @@
 //! The object itself: what is in it, and that its trace costs nothing when it is off.
 
-use aya::{Ebpf, programs::ProgramInfo};
+use aya::{
+    Ebpf,
+    programs::{ProgramInfo, Xdp},
+};
 use overlay_common::DropReason;
 use overlay_tests::figure;
 use overlay_user::datapath::bpf::OBJECT;
@@ -18,6 +21,15 @@ const LONGEST_NAME: usize = 15;
 
 fn info(trace: u32, hook: Hook) -> ProgramInfo {
     program(&mut load(trace), hook).info().expect("loaded")
+}
+
+/// The program that is not of TC.
+fn xdp() -> ProgramInfo {
+    let mut ebpf = load(0);
+    let program: &mut Xdp =
+        ebpf.program_mut("xdp_underlay").expect("in the object").try_into().expect("a program of XDP");
+    program.load().expect("the verifier accepts the program");
+    program.info().expect("loaded")
 }
 
 #[test]
@@ -44,13 +56,13 @@ fn the_tables_load_at_their_full_size() {
 
 #[test]
 fn the_kernel_knows_the_programs_by_name() {
-    for hook in Hook::ALL {
-        let info = info(0, hook);
-        assert_eq!(info.name_as_str(), Some(hook.name()));
+    let programs = Hook::ALL.map(|hook| (hook.name(), info(0, hook)));
+    for (name, info) in programs.into_iter().chain([("xdp_underlay", xdp())]) {
+        assert_eq!(info.name_as_str(), Some(name));
         assert_eq!(info.gpl_compatible(), Some(true));
         let verified = info.verified_instruction_count().expect("the kernel tells (Linux 5.16)");
         // Read by `cargo xtask test vm`, too.
-        figure("instructions verified", hook.name(), verified);
+        figure("instructions verified", name, verified);
     }
 }
 

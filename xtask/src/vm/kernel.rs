@@ -14,7 +14,7 @@ use crate::{project, setup, ui::Progress};
 
 /// Series of kernels that the tier runs on, as they stand in the names of packages: the oldest that is supported, with
 /// clsact, and one with tcx links.
-pub(super) const SERIES: [&str; 2] = ["6.1", "6.12"];
+pub(crate) const SERIES: [&str; 2] = ["6.1", "6.12"];
 
 /// An unpacked kernel.
 #[derive(Debug)]
