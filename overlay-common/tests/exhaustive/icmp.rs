@@ -1,10 +1,9 @@
 //! The answers to packets that are too big, whatever the refused packet's header holds.
 
-use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 use overlay_common::{
-    MacAddr,
+    Ip16, MacAddr,
     header::Eth,
-    icmp::{self, BEFORE_V4, BEFORE_V6, QUOTE_V4, QUOTE_V6},
+    icmp::{self, BEFORE_V4, BEFORE_V6, Ends, QUOTE_V4, QUOTE_V6},
 };
 
 use crate::inputs::{internet_sum, pairs, single_bytes};
@@ -15,20 +14,9 @@ const ETH: Eth =
 /// Source and destination of the refused packet, and what else an answer depends on: MTU, and the sum of the quote.
 fn check_v4(bytes: [u8; 12]) {
     let [s0, s1, s2, s3, d0, d1, d2, d3, m0, m1, q0, q1] = bytes;
-    let ip = Ipv4Hdr {
-        vihl: 0x45,
-        tos: 0,
-        tot_len: [5, 220],
-        id: [0; 2],
-        frags: [0x40, 0],
-        ttl: 64,
-        proto: 6,
-        check: [0; 2],
-        src_addr: [s0, s1, s2, s3],
-        dst_addr: [d0, d1, d2, d3],
-    };
+    let ends = Ends { from: [d0, d1, d2, d3], to: [s0, s1, s2, s3] };
     let mut out = [0xaa; BEFORE_V4];
-    icmp::too_big_v4(&ETH, &ip, u16::from_be_bytes([m0, m1]), u16::from_be_bytes([q0, q1]), &mut out);
+    icmp::too_big_v4(&ETH, ends, u16::from_be_bytes([m0, m1]), u16::from_be_bytes([q0, q1]), &mut out);
     assert_eq!(out[..14], [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0]);
     assert_eq!(out[14..24], [0x45, 0, 2, 28, 0, 0, 0x40, 0, 64, 1]);
     assert_eq!((&out[26..30], &out[30..34]), (&bytes[4..8], &bytes[..4]));
@@ -45,16 +33,9 @@ fn check_v6(bytes: [u8; 36]) {
     src_addr.copy_from_slice(&bytes[..16]);
     dst_addr.copy_from_slice(&bytes[16..32]);
     let [m0, m1, q0, q1] = [bytes[32], bytes[33], bytes[34], bytes[35]];
-    let ip = Ipv6Hdr {
-        vcf: [0x60, 0, 0, 0],
-        payload_len: [5, 180],
-        next_hdr: 6,
-        hop_limit: 64,
-        src_addr,
-        dst_addr,
-    };
+    let ends = Ends { from: Ip16::v6(dst_addr), to: Ip16::v6(src_addr) };
     let mut out = [0xaa; BEFORE_V6];
-    icmp::too_big_v6(&ETH, &ip, u16::from_be_bytes([m0, m1]), u16::from_be_bytes([q0, q1]), &mut out);
+    icmp::too_big_v6(&ETH, ends, u16::from_be_bytes([m0, m1]), u16::from_be_bytes([q0, q1]), &mut out);
     assert_eq!(out[..14], [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd]);
     let length = (8 + QUOTE_V6) as u16;
     let [l0, l1] = length.to_be_bytes();

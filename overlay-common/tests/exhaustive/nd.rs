@@ -1,7 +1,7 @@
 //! Answers to neighbour solicitations, whatever is asked.
 
 use overlay_common::{
-    MacAddr,
+    Ip16, MacAddr,
     nd::{ADVERTISEMENT_LEN, Solicitation},
 };
 
@@ -15,7 +15,8 @@ fn check(bytes: [u8; 16]) {
     let from_mac = MacAddr::new([2, 0, 0, m0, m1, m2]);
     let owner = MacAddr::new([2, o0, o1, o2, o3, o4]);
     let mut frame = [0xaa; ADVERTISEMENT_LEN];
-    Solicitation { from_mac, from, target }.advertisement(owner, &mut frame);
+    let ask = Solicitation { from_mac, from: Ip16::v6(from), target: Ip16::v6(target) };
+    ask.advertisement(owner, &mut frame);
     // RFC 4861 section 7.2.4: to the unspecified address it goes to all nodes and says that nobody asked.
     let all_nodes = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     let (to, to_mac, flags) = if from == [0; 16] {
