@@ -79,3 +79,18 @@ pub const EGRESS: Station = station(8);
 pub const PLAIN: Station = station(9);
 /// One that is in no table.
 pub const NOBODY: Station = station(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_told_by_its_address_over_ipv6_and_nobody_else_is_one() {
+        for number in [0, 1, 255] {
+            assert_eq!(node_of(over_v6(vtep(number))), vtep(number));
+        }
+        for address in ["fd88::1:a58:1", "fd89::a58:1", "::ffff:10.88.0.1"] {
+            assert_eq!(node_of(address.parse().expect("an address")), Ipv4Addr::UNSPECIFIED, "{address}");
+        }
+    }
+}
