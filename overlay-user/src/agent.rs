@@ -8,6 +8,8 @@ mod audit;
 mod bindings;
 mod control;
 mod core;
+#[cfg(feature = "decoders")]
+pub mod decoders;
 mod endpoints;
 mod notify;
 mod preflight;

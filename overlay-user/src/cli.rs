@@ -2,6 +2,8 @@
 
 mod args;
 mod commands;
+#[cfg(feature = "decoders")]
+pub mod decoders;
 mod output;
 mod status;
 mod table;

@@ -24,7 +24,7 @@ pub(crate) fn holder(dir: &Path) -> Option<u32> {
     holder_in(&fs::read_to_string("/proc/locks").ok()?, &format!("{major:02x}:{minor:02x}:{}", found.ino()))
 }
 
-fn holder_in(locks: &str, file: &str) -> Option<u32> {
+pub(crate) fn holder_in(locks: &str, file: &str) -> Option<u32> {
     locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [_, "FLOCK", _, "WRITE", pid, found, ..] = words.as_slice() else { return None };

@@ -9,6 +9,9 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod datapath;
+#[cfg(feature = "decoders")]
+#[doc(hidden)]
+pub mod decoders;
 mod dir_lock;
 pub mod document;
 pub mod event;

@@ -4,6 +4,8 @@
 //! when something changed.
 
 pub mod anchor;
+#[cfg(feature = "decoders")]
+pub mod decoders;
 mod ethtool;
 pub mod headroom;
 pub mod links;

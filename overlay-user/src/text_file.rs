@@ -20,6 +20,11 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<String, String> {
     if bytes.len() as u64 > limit {
         return Err(format!("the file is longer than {limit} bytes; make it shorter"));
     }
+    decode(bytes)
+}
+
+/// The text that bytes are.
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         format!("byte {} is not UTF-8; save the file as UTF-8", error.utf8_error().valid_up_to() + 1)
     })

@@ -20,7 +20,7 @@ const TAIL: usize = 15;
 
 /// Installs what any command needs.
 pub(crate) fn run() -> Result<()> {
-    ensure(&[Group::Build, Group::Lab, Group::Test, Group::Vm, Group::Bench, Group::Check])
+    ensure(&[Group::Build, Group::Lab, Group::Test, Group::Decoders, Group::Vm, Group::Bench, Group::Check])
 }
 
 /// Installs what the groups need and the machine lacks; prints nothing when there is nothing.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`
 
+mod decoders;
 mod figures;
 mod output;
 
@@ -30,7 +31,7 @@ pub(crate) struct Options {
     /// The full figures instead of a CI-sized run.
     #[arg(long)]
     full: bool,
-    /// Tier fuzz: how long frames are tried; 1 if not given.
+    /// Tiers fuzz and decoders: how long all is tried; about 1 if not given.
     #[arg(long, value_name = "N", conflicts_with = "full", value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: Option<u64>,
     /// Tier fuzz: what the frames follow from, instead of the clock.
@@ -69,6 +70,8 @@ enum Tier {
     Matrix,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
+    /// Whatever user space decodes of others, under libFuzzer: no panic, no hang, no growth.
+    Decoders,
     /// The kernel programs and a few labs on Debian's kernels, 6.1 and 6.12.
     Vm,
     /// Whether the kernel programs cost more than tests/budget.toml says.
@@ -76,7 +79,8 @@ enum Tier {
 }
 
 impl Tier {
-    /// Those that run where none is named. Not `Vm`: on a busy machine emulation runs into the time-outs of tests.
+    /// Those that run where none is named. Not `Vm`: on a busy machine emulation runs into the time-outs of tests. Not
+    /// `Decoders`: all crates are built once more, for more than five minutes of a core.
     const ALL: [Self; 9] = [
         Self::Unit,
         Self::Prog,
@@ -99,6 +103,7 @@ impl Tier {
             Self::Corpus => "corpus",
             Self::Matrix => "matrix",
             Self::Faults => "faults",
+            Self::Decoders => "decoders",
             Self::Vm => "vm",
             Self::Bench => "bench",
         }
@@ -110,6 +115,7 @@ impl Tier {
             Self::Netns | Self::Peer | Self::Fuzz | Self::Corpus | Self::Matrix | Self::Faults => {
                 &[Group::Build, Group::Lab, Group::Test]
             }
+            Self::Decoders => &[Group::Build, Group::Decoders],
             Self::Vm => &[Group::Build, Group::Lab, Group::Vm],
         }
     }
@@ -129,6 +135,7 @@ impl Tier {
             | Self::Corpus
             | Self::Matrix
             | Self::Faults
+            | Self::Decoders
             | Self::Vm => {}
         }
         let mut command = project::cargo(&["test", "--no-fail-fast"]);
@@ -151,7 +158,7 @@ impl Tier {
                 let test = ["--package", "overlay-tests", "--test", self.name(), "--", "--test-threads=1"];
                 command.args(test);
             }
-            Self::Bench | Self::Fuzz | Self::Vm => {}
+            Self::Bench | Self::Fuzz | Self::Decoders | Self::Vm => {}
         }
         command
     }
@@ -159,15 +166,18 @@ impl Tier {
 
 /// Runs the tiers; the last line counts.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.tier != Some(Tier::Fuzz) && (options.minutes.is_some() || options.seed.is_some()) {
-        bail!("--minutes and --seed are of one tier: cargo xtask test fuzz --minutes N --seed S");
+    if options.minutes.is_some() && !matches!(options.tier, Some(Tier::Fuzz | Tier::Decoders)) {
+        bail!("--minutes is of two tiers: cargo xtask test fuzz --minutes N, or decoders --minutes N");
+    }
+    if options.seed.is_some() && options.tier != Some(Tier::Fuzz) {
+        bail!("--seed is of one tier: cargo xtask test fuzz --seed S");
     }
     let tiers = options.tier.map_or_else(|| Tier::ALL.to_vec(), |tier| vec![tier]);
     let mut groups: Vec<Group> = tiers.iter().flat_map(|tier| tier.needs()).copied().collect();
     groups.dedup();
     setup::ensure(&groups)?;
     let mut total = Count::default();
-    if tiers.iter().any(|tier| *tier != Tier::Unit)
+    if tiers.iter().any(|tier| !matches!(tier, Tier::Unit | Tier::Decoders))
         && let Err(error) = build::overlay(false)
     {
         println!("tier  build  {error:#}");
@@ -189,11 +199,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let start = Instant::now();
         let count = if tier == Tier::Vm {
             vm::run(options.full, options.accept)?
+        } else if tier == Tier::Decoders {
+            decoders::run(options.full, options.minutes)?
         } else {
             run_tier(tier, options, next.as_deref())?
         };
         let time = ui::seconds(start.elapsed());
-        lines.push(format!("tier  {:<6} {}   {time}", tier.name(), count.line()));
+        lines.push(format!("tier  {:<8} {}   {time}", tier.name(), count.line()));
         total.add(count);
     }
     for (name, reason) in &total.reasons {

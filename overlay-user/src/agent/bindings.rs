@@ -31,7 +31,7 @@ pub(super) struct Binding {
     pub(super) host_ifname: String,
 }
 
-type ById = BTreeMap<EndpointId, Binding>;
+pub(super) type ById = BTreeMap<EndpointId, Binding>;
 
 #[derive(Serialize, Deserialize)]
 struct Document {
@@ -152,9 +152,7 @@ impl Bindings {
         if let Some(dir) = self.path.parent() {
             fs::create_dir_all(dir)?;
         }
-        let document =
-            Document { version: VERSION, checksum: checksum(&self.by_id)?, bindings: self.by_id.clone() };
-        let text = serde_json::to_vec_pretty(&document)?;
+        let text = text(&self.by_id)?;
         let new = self.path.with_extension("json.new");
         let mut file =
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
@@ -164,8 +162,14 @@ impl Bindings {
     }
 }
 
+/// What a file of these bindings holds.
+pub(super) fn text(bindings: &ById) -> io::Result<Vec<u8>> {
+    let checksum = checksum(bindings)?;
+    Ok(serde_json::to_vec_pretty(&Document { version: VERSION, checksum, bindings: bindings.clone() })?)
+}
+
 /// The version and the bindings of a file's text; none where it is not one that an agent wrote.
-fn read(text: &[u8]) -> Option<(u32, ById)> {
+pub(super) fn read(text: &[u8]) -> Option<(u32, ById)> {
     let document: Document = serde_json::from_slice(text).ok()?;
     let whole = match document.version {
         FORMER => true,

@@ -53,7 +53,7 @@ fn check_kernel(release: &str) -> anyhow::Result<()> {
 }
 
 /// Refuses a process without the capabilities, from the text of `/proc/self/status`.
-fn check_capabilities(status: &str) -> anyhow::Result<()> {
+pub(super) fn check_capabilities(status: &str) -> anyhow::Result<()> {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let Some(mask) = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()) else {
         return Ok(());

@@ -75,7 +75,7 @@ impl Admins {
 }
 
 /// Finds users in the text of `/etc/passwd`: `name:password:uid:...`.
-fn resolve_in(passwd: &str, users: &[String]) -> Result<Vec<u32>, AdminsError> {
+pub(crate) fn resolve_in(passwd: &str, users: &[String]) -> Result<Vec<u32>, AdminsError> {
     let find = |name: &str| {
         passwd.lines().find_map(|line| {
             let mut fields = line.split(':');

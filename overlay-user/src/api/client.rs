@@ -148,7 +148,8 @@ impl Client {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+/// Reads the body of an answer.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(body).map_err(|error| ClientError::BadAnswer(error.to_string()))
 }
 

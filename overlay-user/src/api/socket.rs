@@ -152,7 +152,7 @@ fn resolve_group(group: &str) -> Result<u32, BindError> {
 }
 
 /// Finds a group in the text of `/etc/group`: `name:password:number:members`.
-fn group_in(groups: &str, name: &str) -> Option<u32> {
+pub(crate) fn group_in(groups: &str, name: &str) -> Option<u32> {
     groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()

@@ -8,6 +8,8 @@
 mod batch;
 mod clsact;
 mod codec;
+#[cfg(feature = "decoders")]
+pub mod decoders;
 mod errors;
 mod hooks;
 mod layouts;

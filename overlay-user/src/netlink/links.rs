@@ -190,7 +190,7 @@ async fn one_link(rtnl: &Rtnl, message: LinkMessage) -> Result<Option<Link>, Rtn
     }
 }
 
-fn link_of_answer(answer: RouteNetlinkMessage) -> Option<Link> {
+pub(super) fn link_of_answer(answer: RouteNetlinkMessage) -> Option<Link> {
     if let RouteNetlinkMessage::NewLink(message) = answer { Some(link_of(message)) } else { None }
 }
 
@@ -277,7 +277,7 @@ pub(super) async fn addresses(rtnl: &Rtnl) -> Result<Vec<Address>, RtnlError> {
     Ok(answers.into_iter().filter_map(address_of_answer).collect())
 }
 
-fn address_of_answer(answer: RouteNetlinkMessage) -> Option<Address> {
+pub(super) fn address_of_answer(answer: RouteNetlinkMessage) -> Option<Address> {
     let RouteNetlinkMessage::NewAddress(message) = answer else { return None };
     let mut local = None;
     let mut address = None;

@@ -44,7 +44,7 @@ pub(super) struct Neighbour {
     ours: bool,
 }
 
-struct Route {
+pub(super) struct Route {
     ifindex: Ifindex,
     via: IpAddr,
     /// What the administrator, or a router on the way, says of it.
@@ -220,7 +220,7 @@ fn is_unroutable(errno: Errno) -> bool {
     matches!(errno, Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::INVAL | Errno::ACCESS | Errno::NETDOWN)
 }
 
-fn route_of_answer(answer: RouteNetlinkMessage, vtep: IpAddr) -> Option<Route> {
+pub(super) fn route_of_answer(answer: RouteNetlinkMessage, vtep: IpAddr) -> Option<Route> {
     let RouteNetlinkMessage::NewRoute(message) = answer else { return None };
     // A local route means that the VTEP is an address of this very host.
     if message.header.kind != RouteType::Unicast {

@@ -61,10 +61,27 @@ fn decide(
 fn runs_xdp(ifindex: Ifindex) -> Option<bool> {
     let name = DefaultNla::new(FAMILY_NAME, b"netdev\0".to_vec());
     let family = ask(Message { family: CONTROL, command: GET_FAMILY, attributes: vec![name] }).ok()?;
-    let family = u16::from_ne_bytes(family.value(FAMILY_ID)?);
+    let family = family_of(&family)?;
     let device = DefaultNla::new(IFINDEX, ifindex.0.to_ne_bytes().to_vec());
     let device = ask(Message { family, command: GET_DEVICE, attributes: vec![device] }).ok()?;
-    Some(u64::from_ne_bytes(device.value(XDP_FEATURES)?) & BASIC != 0)
+    has_basic(&device)
+}
+
+/// The number of the family that an answer tells of.
+fn family_of(answer: &Message) -> Option<u16> {
+    answer.value(FAMILY_ID).map(u16::from_ne_bytes)
+}
+
+/// Whether the device that an answer tells of runs XDP.
+fn has_basic(answer: &Message) -> Option<bool> {
+    answer.value(XDP_FEATURES).map(|features| u64::from_ne_bytes(features) & BASIC != 0)
+}
+
+/// What a datagram tells of a family, and of a device; none where it is no answer.
+#[cfg(feature = "decoders")]
+pub(super) fn told(datagram: &[u8]) -> Option<(Option<u16>, Option<bool>)> {
+    let answer = read(datagram).ok()?;
+    Some((family_of(&answer), has_basic(&answer)))
 }
 
 /// A message of generic netlink.
@@ -128,8 +145,12 @@ fn ask(message: Message) -> io::Result<Message> {
     let mut buffer = vec![0; message.buffer_len()];
     message.serialize(&mut buffer);
     socket.send(&buffer, 0)?;
-    let (answer, _) = socket.recv_from_full()?;
-    let answer = NetlinkMessage::<Message>::deserialize(&answer).map_err(io::Error::other)?;
+    read(&socket.recv_from_full()?.0)
+}
+
+/// Reads the datagram of an answer.
+fn read(answer: &[u8]) -> io::Result<Message> {
+    let answer = NetlinkMessage::<Message>::deserialize(answer).map_err(io::Error::other)?;
     if let NetlinkPayload::InnerMessage(answer) = answer.payload {
         Ok(answer)
     } else {

@@ -19,6 +19,8 @@ pub(crate) enum Group {
     Lab,
     /// Captures and frames that are not ours.
     Test,
+    /// The fuzz targets, whose libFuzzer is C++.
+    Decoders,
     /// Machines with other kernels.
     Vm,
     /// The ways of others, which the benchmark measures beside ours.
@@ -38,6 +40,7 @@ const PACKAGES: &[(Group, &str, &[&str])] = &[
     (Group::Test, "socat", &["socat"]),
     (Group::Test, "tcpdump", &["tcpdump"]),
     (Group::Test, "tshark", &["tshark"]),
+    (Group::Decoders, "g++", &["c++"]),
     (Group::Vm, "bpftool", &["bpftool"]),
     (Group::Vm, "busybox-static", &["busybox"]),
     (Group::Vm, "qemu-system-x86", &["qemu-system-x86_64"]),

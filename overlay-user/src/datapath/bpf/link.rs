@@ -25,7 +25,7 @@ pub(super) fn program_at(path: &Path, kind: &str, ifindex: Ifindex) -> Option<u3
 }
 
 /// The device and the program of a link of a kind, from the text of its entry.
-fn told(fdinfo: &str, kind: &str) -> Option<(u32, u32)> {
+pub(super) fn told(fdinfo: &str, kind: &str) -> Option<(u32, u32)> {
     let value = |key: &str| {
         let line = fdinfo.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
         line.split_whitespace().next()

@@ -241,7 +241,7 @@ impl Maps {
 }
 
 /// What a `NEIGH` entry says; none where it is not what an agent writes.
-fn neigh_of(key: NeighKey, neigh: Neigh) -> Option<((Vni, std::net::IpAddr), MacAddr)> {
+pub(super) fn neigh_of(key: NeighKey, neigh: Neigh) -> Option<((Vni, std::net::IpAddr), MacAddr)> {
     let vni = Vni::new(key.vni).ok()?;
     let ip = key.ip.to_ip();
     let again = NeighKey::new(vni.get(), ip.into()) == key && Neigh::new(neigh.mac) == neigh;
