@@ -32,9 +32,11 @@ impl Log {
                 log.stat(stat);
             } else if let Some((_, path)) = line.split_once("Test unit written to ") {
                 log.finding = Some(path.trim().to_owned());
-            } else if line.contains("panicked at ") || line.contains("ERROR: libFuzzer: ") {
+            } else if line.contains("panicked at ") {
+                // What it says stands in the line below.
+                log.said.extend([line].into_iter().chain(lines.next()).map(|said| said.trim().to_owned()));
+            } else if line.contains("ERROR: libFuzzer: ") {
                 log.said.push(line.trim().to_owned());
-                log.said.extend(lines.next().filter(|_| line.contains("panicked at ")).map(str::to_owned));
             } else if line.starts_with('#') {
                 log.progress(line);
             }
