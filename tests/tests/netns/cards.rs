@@ -49,7 +49,8 @@ fn plug(card: &str, netns: &Netns) {
         name.is_some()
     });
     let name = name.expect("found");
-    run(Command::new("ip").args(["link", "set", &name, "netns", netns.name(), "name", "eth0"])).expect("moved");
+    run(Command::new("ip").args(["link", "set", &name, "netns", netns.name(), "name", "eth0"]))
+        .expect("moved");
     netns.ip("link set eth0 mtu 1500 up").expect("set");
 }
 
@@ -86,7 +87,10 @@ fn auto_takes_xdp_of_a_card_where_the_kernel_tells_that_its_driver_runs_it() {
 fn a_long_packet_comes_from_a_card_in_several_buffers() {
     let test = "a_long_packet_comes_from_a_card_in_several_buffers";
     if !since(LINUX_6_3) {
-        left_out(test, "before Linux 6.3, virtnet_xdp_set takes no XDP program for an MTU of more than a page");
+        left_out(
+            test,
+            "before Linux 6.3, virtnet_xdp_set takes no XDP program for an MTU of more than a page",
+        );
         return;
     }
     if let Some(lab) = hosts(test, "cardsjumbo", over_v4) {

@@ -15,8 +15,7 @@ use crate::project;
 
 const INIT: &str = include_str!("init");
 /// Modules that labs need, besides those that these need.
-const MODULES: [&str; 7] =
-    ["vxlan", "veth", "bridge", "sch_ingress", "cls_bpf", "virtio_pci", "virtio_net"];
+const MODULES: [&str; 7] = ["vxlan", "veth", "bridge", "sch_ingress", "cls_bpf", "virtio_pci", "virtio_net"];
 /// Programs that tests call and whose namesakes of busybox will not do.
 const TOOLS: [&str; 6] = ["ip", "tc", "bridge", "ping", "nsenter", "bpftool"];
 const DIRECTORIES: [&str; 8] = ["bin", "dev", "modules", "proc", "run", "sys", "tests", "tmp"];
