@@ -103,6 +103,12 @@ fn agents_come_and_go_and_the_mode_changes() {
     come_and_go(hosts("xdpmode", 2), false);
 }
 
+/// Waits: the kernel takes a program off its device a little after the last pin of its link is gone
+/// (`bpf_link_put_deferred`).
+fn is_attached(host: &Host, attached: bool, when: &str) {
+    wait_for(when, Duration::from_secs(2), || at_device(host).is_some() == attached);
+}
+
 /// `auto` says whether that mode takes XDP on the devices of the lab.
 pub(crate) fn come_and_go(lab: Lab, auto: bool) {
     let mut lab = pair(lab, "xdp");
@@ -118,7 +124,7 @@ pub(crate) fn come_and_go(lab: Lab, auto: bool) {
         host.stop_agent().expect("stopped");
         host.set_node("underlay_mode", mode).expect("set");
         host.start_agent().expect("started");
-        assert_eq!(at_device(host).is_some(), attached, "{mode}");
+        is_attached(host, attached, mode);
         assert_connected(container(&lab, "a"), container(&lab, "b"));
         let by_xdp = forwarded(&lab.hosts[0], "from_xdp");
         assert_carried(container(&lab, "b"), container(&lab, "a"), addresses(1)[0]);
@@ -128,7 +134,7 @@ pub(crate) fn come_and_go(lab: Lab, auto: bool) {
     host.stop_agent().expect("stopped");
     let output = output_within(host.overlay().arg("uninstall"), Duration::from_secs(10)).expect("ran");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(at_device(host), None, "uninstalled");
+    is_attached(host, false, "uninstalled");
 }
 
 #[test]
