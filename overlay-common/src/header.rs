@@ -51,6 +51,7 @@ header!(
     NdOption,
     [u8; 2],
     [u8; 8],
+    [u8; 40],
     [u8; BEFORE_V4],
     [u8; BEFORE_V6],
     [u8; 86],

@@ -27,10 +27,32 @@ pub(crate) fn strip<'a>(
     // Of a frame whose family it is not told the kernel leaves no less over than an IP header of the outer one
     // (`bpf_skb_net_base_len`). Behind a packet the zeros are what Ethernet fills a short frame up with: its length says
     // where it ends.
-    let pkt = if typed { pkt } else { pad(pkt, inner + ETH + outer.ip_len)? };
+    let is_short = !typed && pkt.len() < inner + ETH + outer.ip_len;
+    let pkt = match family {
+        Family::V4 if is_short => return Ok((strip_short(pkt, inner, eth)?, typed)),
+        _ if is_short => pkt.resize(inner + ETH + outer.ip_len)?,
+        _ => pkt,
+    };
     let mut pkt = pkt.shrink(inner, family)?;
     *pkt.at_mut::<Eth>(0)? = eth;
     Ok((pkt, typed))
+}
+
+/// Takes the outer headers off an IPv4 packet that is shorter than an IPv6 header: all but so much that one would be left,
+/// and moves the packet up.
+///
+/// It cannot be filled up: IP packets may come in buffers of a tunnel (`skb->encapsulation`), from veths and from NICs that
+/// look into tunnels, and `bpf_skb_change_tail` refuses those.
+#[inline(always)]
+fn strip_short(pkt: Packet<'_>, inner: usize, eth: Eth) -> Result<Packet<'_>, DropReason> {
+    let packet = pkt.copy_to_end::<{ Ipv6Hdr::LEN / 8 }>(inner + ETH).ok_or(DropReason::Malformed)?;
+    let by = pkt.len() - ETH - Ipv6Hdr::LEN;
+    let mut pkt = pkt.shrink(by, Family::V4)?;
+    *pkt.at_mut::<Eth>(0)? = eth;
+    for (to, word) in pkt.at_mut::<[u8; Ipv6Hdr::LEN]>(ETH)?.chunks_exact_mut(8).zip(packet) {
+        to.copy_from_slice(&word.to_ne_bytes());
+    }
+    Ok(pkt)
 }
 
 /// Refuses what `strip` would refuse to mark.
@@ -47,12 +69,6 @@ pub(crate) fn check_mark(
         Family::Other => return Ok(()),
     };
     ecn::decap(inner.ok_or(DropReason::Malformed)?, outer).ok_or(DropReason::CeNotEct).map(|_| ())
-}
-
-/// Fills a frame up with zeros to `len` bytes.
-#[inline(always)]
-fn pad(pkt: Packet<'_>, len: usize) -> Result<Packet<'_>, DropReason> {
-    if pkt.len() < len { pkt.resize(len) } else { Ok(pkt) }
 }
 
 /// Marks an inner IPv4 packet.

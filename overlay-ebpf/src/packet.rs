@@ -172,6 +172,23 @@ impl<'a> Packet<'a> {
         if read == 0 { Some(unsafe { header.assume_init() }) } else { None }
     }
 
+    /// A copy of what the frame has from an offset on, in words, zeros behind it; `None` where that is nothing, or more than
+    /// `WORDS`.
+    #[inline(always)]
+    pub fn copy_to_end<const WORDS: usize>(&self, offset: usize) -> Option<[u64; WORDS]> {
+        let len = self.len().wrapping_sub(offset);
+        if len == 0 || len > WORDS * 8 {
+            return None;
+        }
+        // Words: the verifier refuses copies of bytes on the stack that the compiler leaves misaligned.
+        let mut words = [0_u64; WORDS];
+        // SAFETY: the context is the one the program was called with, and `words` has room for `len` bytes.
+        let read = unsafe {
+            bpf_skb_load_bytes(self.skb().cast(), offset as u32, words.as_mut_ptr().cast(), len as u32)
+        };
+        if read == 0 { Some(words) } else { None }
+    }
+
     /// What `xdp_underlay` says of the frame; `None` where it did not take it.
     #[inline(always)]
     pub fn handed(&self) -> Option<Handed> {
