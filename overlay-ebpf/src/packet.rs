@@ -16,6 +16,7 @@ use aya_ebpf::{
         BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
         bpf_adj_room_mode::{BPF_ADJ_ROOM_MAC, BPF_ADJ_ROOM_NET},
     },
+    check_bounds_signed,
     helpers::{
         bpf_csum_diff, bpf_csum_level, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail,
         bpf_skb_change_type, bpf_skb_load_bytes, bpf_skb_pull_data, bpf_skb_store_bytes,
@@ -176,8 +177,9 @@ impl<'a> Packet<'a> {
     /// `WORDS`.
     #[inline(always)]
     pub fn copy_to_end<const WORDS: usize>(&self, offset: usize) -> Option<[u64; WORDS]> {
-        let len = self.len().wrapping_sub(offset);
-        if len == 0 || len > WORDS * 8 {
+        let len = self.len().wrapping_sub(offset) as i64;
+        // So written that the verifier of Linux 6.1 sees that it is not 0.
+        if !check_bounds_signed(len, 1, (WORDS * 8) as i64) {
             return None;
         }
         // Words: the verifier refuses copies of bytes on the stack that the compiler leaves misaligned.
