@@ -29,13 +29,13 @@ use crate::{project, test::Count, ui};
 /// The tests that run: binary, and what it is called with.
 const RUNS: [&str; 3] = [
     "prog --test-threads=1 --skip random::",
-    "netns --test-threads=1 restart:: mtu:: stream::",
+    "netns --test-threads=1 restart:: mtu:: stream:: cards::",
     "peer --test-threads=1 cold::each_side",
 ];
 /// The same with `--full`.
 const FULL: [&str; 3] = [
     "prog --test-threads=1",
-    "netns --test-threads=1 restart:: mtu:: stream:: clsact:: connectivity:: contract:: lifecycle::",
+    "netns --test-threads=1 restart:: mtu:: stream:: cards:: clsact:: connectivity:: contract:: lifecycle::",
     "peer --test-threads=1 cold::",
 ];
 /// What of the tiers does not run, and why.
