@@ -4,16 +4,15 @@
 //! and gives back a new one: a reference kept across it does not compile, just as the verifier refuses a stale
 //! packet pointer.
 
+mod family;
 pub mod xdp;
 
 use core::mem::MaybeUninit;
 
 use aya_ebpf::{
-    Global,
     bindings::{
-        __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L2_ETH,
-        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L4_UDP,
-        BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
+        __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
+        BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_ADJ_ROOM_NO_CSUM_RESET,
         bpf_adj_room_mode::{BPF_ADJ_ROOM_MAC, BPF_ADJ_ROOM_NET},
     },
     check_bounds_signed,
@@ -28,6 +27,8 @@ use overlay_common::{
     header::{Eth, Header},
     vxlan::{OuterV4, OuterV6},
 };
+
+pub use self::family::Family;
 
 /// Length of an Ethernet header.
 pub const ETH: usize = Eth::LEN;
@@ -44,10 +45,6 @@ const CSUM_LEVEL_DEC: u64 = 2;
 /// The type of a frame whose destination MAC address is the device's own.
 const PACKET_HOST: u32 = 0;
 
-/// The flags by which `bpf_skb_adjust_room` can be told the inner family; none before Linux 6.3. Set when loading.
-#[unsafe(no_mangle)]
-static DECAP_FLAGS: Global<u32> = Global::new(BPF_F_ADJ_ROOM_DECAP_L3_IPV4 | BPF_F_ADJ_ROOM_DECAP_L3_IPV6);
-
 /// `-EALREADY`.
 const EALREADY: i64 = -114;
 
@@ -58,26 +55,6 @@ pub enum Grown<'a> {
     /// The frame is as it was: it is one of a tunnel in the container, and a socket buffer knows of one tunnel only
     /// (`skb->encapsulation`).
     Tunnel(Packet<'a>),
-}
-
-/// The family of an inner frame, which decides how its memory may be moved.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-    /// Not IP: `bpf_skb_adjust_room` refuses it on the way out, and the kernel must re-read its type on the way in.
-    Other,
-}
-
-impl Family {
-    /// Whether the kernel knows a frame as of this family once `shrink` has taken an outer header of another out; else
-    /// it goes on taking it for the other.
-    #[inline(always)]
-    pub fn can_be_told() -> bool {
-        DECAP_FLAGS.load() != 0
-    }
 }
 
 /// An outer header, which decides how room is made for it.
@@ -177,9 +154,9 @@ impl<'a> Packet<'a> {
     /// `WORDS`.
     #[inline(always)]
     pub fn copy_to_end<const WORDS: usize>(&self, offset: usize) -> Option<[u64; WORDS]> {
-        let len = self.len().wrapping_sub(offset) as i64;
+        let len = self.len().wrapping_sub(offset);
         // So written that the verifier of Linux 6.1 sees that it is not 0.
-        if !check_bounds_signed(len, 1, (WORDS * 8) as i64) {
+        if !check_bounds_signed(len as i64, 1, (WORDS * 8) as i64) {
             return None;
         }
         // Words: the verifier refuses copies of bytes on the stack that the compiler leaves misaligned.
@@ -283,13 +260,7 @@ impl<'a> Packet<'a> {
     /// Takes `by` bytes out after the Ethernet header; the caller writes the inner one over it.
     #[inline(always)]
     pub fn shrink(self, by: usize, inner: Family) -> Result<Self, DropReason> {
-        let family = match inner {
-            Family::V4 => BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
-            Family::V6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
-            Family::Other => 0,
-        };
-        let family = u64::from(family & DECAP_FLAGS.load());
-        let pkt = self.adjust_room(-(by as i32), BPF_ADJ_ROOM_MAC, family | KEEP)?;
+        let pkt = self.adjust_room(-(by as i32), BPF_ADJ_ROOM_MAC, inner.told() | KEEP)?;
         // What hardware verified was the outer checksum; it must not vouch for the inner one. The result says
         // only that nothing had been verified.
         // SAFETY: the context is the one the program was called with.

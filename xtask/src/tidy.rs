@@ -20,10 +20,8 @@ const UNSAFE_FILES: &[(&str, &str)] = &[
     ("overlay-ebpf/src/helpers.rs", "calls the kernel's helpers"),
     ("overlay-ebpf/src/main.rs", "exports the programs and the licence by name"),
     ("overlay-ebpf/src/maps.rs", "reads and writes what maps point to"),
-    (
-        "overlay-ebpf/src/packet.rs",
-        "reads and writes packets through checked pointers; exports a constant by name",
-    ),
+    ("overlay-ebpf/src/packet.rs", "reads and writes packets through checked pointers"),
+    ("overlay-ebpf/src/packet/family.rs", "exports flags by name"),
     ("overlay-ebpf/src/packet/xdp.rs", "the same before there is a socket buffer"),
     ("overlay-ebpf/src/trace.rs", "exports the sample rate by name"),
     ("overlay-user/src/datapath/bpf/batch.rs", "calls the kernel for many entries of a map"),
