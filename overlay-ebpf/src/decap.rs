@@ -10,6 +10,7 @@ use crate::{
 
 /// Takes the outer header off; `eth` and `family` are those of the inner frame. Besides the frame, whether the kernel
 /// knows its type, or must read it again.
+#[expect(clippy::wildcard_enum_match_arm, reason = "only of IPv4 a short packet is to be told from others")]
 #[inline(always)]
 pub(crate) fn strip<'a>(
     pkt: Packet<'a>,
@@ -28,10 +29,10 @@ pub(crate) fn strip<'a>(
     // (`bpf_skb_net_base_len`). Behind a packet the zeros are what Ethernet fills a short frame up with: its length says
     // where it ends.
     let is_short = !typed && pkt.len() < inner + ETH + outer.ip_len;
-    let pkt = match (is_short, family) {
-        (false, _) => pkt,
-        (true, Family::V4) => return Ok((strip_short(pkt, inner, eth)?, typed)),
-        (true, Family::V6 | Family::Other) => pkt.resize(inner + ETH + outer.ip_len)?,
+    let pkt = match family {
+        Family::V4 if is_short => return Ok((strip_short(pkt, inner, eth)?, typed)),
+        _ if is_short => pkt.resize(inner + ETH + outer.ip_len)?,
+        _ => pkt,
     };
     let mut pkt = pkt.shrink(inner, family)?;
     *pkt.at_mut::<Eth>(0)? = eth;

@@ -152,11 +152,12 @@ impl<'a> Packet<'a> {
 
     /// A copy of what the frame has from an offset on, in words, zeros behind it; `None` where that is nothing, or more than
     /// `WORDS`.
+    #[expect(clippy::cast_sign_loss, reason = "a length that is more than 0")]
     #[inline(always)]
     pub fn copy_to_end<const WORDS: usize>(&self, offset: usize) -> Option<[u64; WORDS]> {
-        let len = self.len().wrapping_sub(offset);
+        let len = self.len().wrapping_sub(offset) as i64;
         // So written that the verifier of Linux 6.1 sees that it is not 0.
-        if !check_bounds_signed(len as i64, 1, (WORDS * 8) as i64) {
+        if !check_bounds_signed(len, 1, (WORDS * 8) as i64) {
             return None;
         }
         // Words: the verifier refuses copies of bytes on the stack that the compiler leaves misaligned.
