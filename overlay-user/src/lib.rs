@@ -19,6 +19,7 @@ mod failpoint;
 mod files;
 mod kernel;
 pub mod logging;
+pub mod membership;
 pub mod netlink;
 pub mod netns;
 pub mod plan;

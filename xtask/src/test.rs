@@ -34,9 +34,12 @@ pub(crate) struct Options {
     /// Tiers fuzz and decoders: how long all is tried; about 1 if not given.
     #[arg(long, value_name = "N", conflicts_with = "full", value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: Option<u64>,
-    /// Tier fuzz: what the frames follow from, instead of the clock.
+    /// Tier fuzz: what the frames follow from, instead of the clock. Tier sim: the first seed.
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
+    /// Tier sim: how many clusters are tried; 1000 if not given.
+    #[arg(long, value_name = "N", conflicts_with = "full", value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: Option<u64>,
     /// Tier vm: make what the kernels' verifiers count the budget.
     #[arg(long)]
     accept: bool,
@@ -49,8 +52,12 @@ impl Options {
     /// The arguments of a tier that has some.
     fn arguments(&self, tier: Tier) -> Vec<String> {
         let of = |name: &str, value: Option<u64>| value.map(|value| [name.to_owned(), value.to_string()]);
-        let given = [of("--minutes", self.minutes), of("--seed", self.seed)];
-        if tier == Tier::Fuzz { given.into_iter().flatten().flatten().collect() } else { Vec::new() }
+        let given = [of("--minutes", self.minutes), of("--seed", self.seed), of("--seeds", self.seeds)];
+        if matches!(tier, Tier::Fuzz | Tier::Sim) {
+            given.into_iter().flatten().flatten().collect()
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -73,6 +80,8 @@ enum Tier {
     Matrix,
     /// Agents that die, tables that are altered, files that break: what becomes of the traffic.
     Faults,
+    /// Whole clusters through loss, partitions and crashes: do all nodes come to the same?
+    Sim,
     /// Whatever user space decodes of others, under libFuzzer: no panic, no hang, no growth.
     Decoders,
     /// The kernel programs and a few labs on Debian's kernels, 6.1 and 6.12.
@@ -84,8 +93,9 @@ enum Tier {
 impl Tier {
     /// Those that run where none is named. Not `Vm`: on a busy machine emulation runs into the time-outs of tests. Not
     /// `Decoders`: all crates are built once more, for more than five minutes of a core.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Unit,
+        Self::Sim,
         Self::Prog,
         Self::Netns,
         Self::Peer,
@@ -106,6 +116,7 @@ impl Tier {
             Self::Corpus => "corpus",
             Self::Matrix => "matrix",
             Self::Faults => "faults",
+            Self::Sim => "sim",
             Self::Decoders => "decoders",
             Self::Vm => "vm",
             Self::Bench => "bench",
@@ -114,7 +125,7 @@ impl Tier {
 
     fn needs(self) -> &'static [Group] {
         match self {
-            Self::Unit | Self::Prog | Self::Bench => &[Group::Build],
+            Self::Unit | Self::Prog | Self::Sim | Self::Bench => &[Group::Build],
             Self::Netns | Self::Peer | Self::Fuzz | Self::Corpus | Self::Matrix | Self::Faults => {
                 &[Group::Build, Group::Lab, Group::Test]
             }
@@ -131,6 +142,7 @@ impl Tier {
         match self {
             Self::Bench => return own(&["prog", "--", "--check"]),
             Self::Fuzz => return own(&["fuzz", "--"]),
+            Self::Sim => return own(&["sim", "--"]),
             Self::Unit
             | Self::Prog
             | Self::Netns
@@ -161,7 +173,7 @@ impl Tier {
                 let test = ["--package", "overlay-tests", "--test", self.name(), "--", "--test-threads=1"];
                 command.args(test);
             }
-            Self::Bench | Self::Fuzz | Self::Decoders | Self::Vm => {}
+            Self::Bench | Self::Fuzz | Self::Sim | Self::Decoders | Self::Vm => {}
         }
         command
     }
@@ -172,8 +184,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.minutes.is_some() && !matches!(options.tier, Some(Tier::Fuzz | Tier::Decoders)) {
         bail!("--minutes is of two tiers: cargo xtask test fuzz --minutes N, or decoders --minutes N");
     }
-    if options.seed.is_some() && options.tier != Some(Tier::Fuzz) {
-        bail!("--seed is of one tier: cargo xtask test fuzz --seed S");
+    if options.seed.is_some() && !matches!(options.tier, Some(Tier::Fuzz | Tier::Sim)) {
+        bail!("--seed is of two tiers: cargo xtask test fuzz --seed S, or sim --seed S");
+    }
+    if options.seeds.is_some() && options.tier != Some(Tier::Sim) {
+        bail!("--seeds is of one tier: cargo xtask test sim --seeds N");
     }
     if options.tier != Some(Tier::Vm) && (options.accept || options.kernel.is_some()) {
         bail!("--accept and --kernel are of one tier: cargo xtask test vm --accept --kernel SERIES");

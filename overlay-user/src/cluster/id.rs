@@ -31,6 +31,14 @@ impl EndpointId {
         &self.0
     }
 
+    /// The MAC address.
+    pub fn mac(&self) -> MacAddr {
+        let digits = self.0.split_once('.').map_or("", |(_, digits)| digits);
+        // Twelve digits, as the constructors see to.
+        let [_, _, mac @ ..] = u64::from_str_radix(digits, 16).unwrap_or_default().to_be_bytes();
+        MacAddr::new(mac)
+    }
+
     /// The name of the network.
     pub fn network(&self) -> &str {
         self.0.split_once('.').map_or(self.0.as_str(), |(network, _)| network)
@@ -80,6 +88,7 @@ mod tests {
         assert_eq!(id.to_string(), "blue.02420a0100ff");
         assert_eq!(id.to_string().parse(), Ok(id.clone()));
         assert_eq!(id.network(), "blue");
+        assert_eq!(id.mac(), MacAddr::new([2, 0x42, 0x0a, 1, 0, 0xff]));
         assert_eq!(serde_json::to_string(&id).expect("JSON"), "\"blue.02420a0100ff\"");
     }
 

@@ -1,0 +1,123 @@
+//! Who is there: heartbeats by gossip, and whether a silent node's host still answers.
+//!
+//! An agent that died has not taken its node along: what the kernel forwards there, it goes on forwarding. Only a node
+//! that is silent and whose host answers nobody either is dead.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::record::Mode;
+
+/// So long a node may be silent.
+pub const SILENCE: Duration = Duration::from_secs(4);
+/// So long a node that said it would come back may be silent.
+pub const UPGRADE: Duration = Duration::from_mins(2);
+/// After so long a silence a dead node's addresses are free for others.
+pub const RECLAIM: Duration = Duration::from_mins(15);
+/// A clock that is asked so late has not run meanwhile: this host was busy, not its peers silent.
+const STALL: Duration = Duration::from_secs(1);
+
+/// What is known of a node's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alive {
+    /// It gossips.
+    Up,
+    /// It is silent, as it said it would be.
+    Upgrading,
+    /// It is silent, and its host answers.
+    AgentDown,
+    /// It is silent, and so is its host.
+    Dead,
+    /// Dead for so long that its addresses are free.
+    Gone,
+}
+
+impl Alive {
+    /// Whether its endpoints are forwarded to.
+    pub fn is_visible(self) -> bool {
+        self <= Self::AgentDown
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Signs {
+    heard: Duration,
+    answered: Duration,
+}
+
+/// The last signs of life of every peer. Times are those of one monotonic clock.
+#[derive(Clone, Debug, Default)]
+pub struct Liveness {
+    peers: BTreeMap<String, Signs>,
+    now: Duration,
+}
+
+impl Liveness {
+    /// The time it is; a jump counts for nobody's silence.
+    pub fn tick(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.now);
+        if passed > STALL {
+            for signs in self.peers.values_mut() {
+                signs.heard += passed;
+                signs.answered += passed;
+            }
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// A heartbeat of a node has come.
+    pub fn heard(&mut self, node: &str) {
+        let now = self.now;
+        let signs = Signs { heard: now, answered: now };
+        match self.peers.get_mut(node) {
+            Some(known) => *known = signs,
+            None => drop(self.peers.insert(node.to_owned(), signs)),
+        }
+    }
+
+    /// The host of a node has answered.
+    pub fn answered(&mut self, node: &str) {
+        let now = self.now;
+        if let Some(signs) = self.peers.get_mut(node) {
+            signs.answered = now;
+        }
+    }
+
+    /// The state of a peer that says of itself what it is about to do.
+    pub fn of(&self, node: &str, mode: Mode) -> Alive {
+        let Some(signs) = self.peers.get(node) else { return Alive::Gone };
+        let silent = self.now.saturating_sub(signs.heard);
+        let away = self.now.saturating_sub(signs.answered.max(signs.heard));
+        if mode == Mode::Leaving {
+            Alive::Gone
+        } else if silent <= SILENCE {
+            Alive::Up
+        } else if mode == Mode::Upgrading && silent <= UPGRADE {
+            Alive::Upgrading
+        } else if away <= SILENCE {
+            Alive::AgentDown
+        } else if away <= RECLAIM {
+            Alive::Dead
+        } else {
+            Alive::Gone
+        }
+    }
+
+    /// The peers whose hosts are to be asked, being silent for more than half of what they may.
+    pub fn silent(&self) -> impl Iterator<Item = &str> {
+        let now = self.now;
+        self.peers
+            .iter()
+            .filter(move |(_, signs)| now.saturating_sub(signs.heard) > SILENCE / 2)
+            .map(|(node, _)| node.as_str())
+    }
+
+    /// Forgets a node.
+    pub fn forget(&mut self, node: &str) {
+        self.peers.remove(node);
+    }
+
+    /// The time it is.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+}

@@ -1,0 +1,202 @@
+//! One node's part in the cluster: what it is told and hears goes in, what it publishes and what it sees come out.
+//!
+//! No I/O, no clock: a simulator drives it as the agent does.
+
+mod endpoint;
+mod lease;
+mod network;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ipnet::IpNet;
+
+pub use self::endpoint::Wanted;
+use super::{
+    known::{Known, Learned},
+    liveness::{Alive, Liveness},
+    networks,
+    record::{Key, Mode, NodeRecord, Record, Stamp},
+    resolve::{self, View},
+};
+
+/// What is to be published: a key of this node's part and its value, none where it is to be taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: Key,
+    /// The record.
+    pub record: Option<Record>,
+}
+
+/// One node.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    name: String,
+    start: u64,
+    /// The highest count of a claim that it knows.
+    count: u64,
+    known: Known,
+    liveness: Liveness,
+    /// Since when a block is claimed that addresses are not given away of yet.
+    unsettled: BTreeMap<(String, IpNet), Duration>,
+    changes: Vec<Change>,
+    /// How every peer was when it was last looked at.
+    states: BTreeMap<String, Alive>,
+    /// Grows with whatever may change the view.
+    version: u64,
+    /// The version that was last seen to.
+    seen: u64,
+    /// Whether a deleted network may come back.
+    #[cfg(feature = "broken")]
+    is_broken: bool,
+}
+
+impl Machine {
+    /// A node that starts, with what it published before.
+    ///
+    /// `start` is a number greater than that of any start before. Everything is published anew, its own record last.
+    pub fn new(name: &str, start: u64, node: NodeRecord, kept: Vec<(Key, Record)>) -> Self {
+        let mut machine = Self {
+            name: name.to_owned(),
+            start,
+            count: 0,
+            known: Known::default(),
+            liveness: Liveness::default(),
+            unsettled: BTreeMap::new(),
+            changes: Vec::new(),
+            states: BTreeMap::new(),
+            version: 1,
+            seen: 0,
+            #[cfg(feature = "broken")]
+            is_broken: false,
+        };
+        for (key, record) in kept.into_iter().filter(|(key, _)| *key != Key::Node) {
+            machine.publish(key, Some(record));
+        }
+        machine.publish(Key::Node, Some(Record::Node(node)));
+        machine
+    }
+
+    /// Breaks a rule, for a test that must find it.
+    #[cfg(feature = "broken")]
+    pub fn break_rule(&mut self) {
+        self.is_broken = true;
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is to be published since it was last asked: first to be kept, then to be told.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// What it publishes.
+    pub fn own(&self) -> impl Iterator<Item = (&Key, &Record)> {
+        self.known.part(&self.name).into_iter().flat_map(super::known::Part::records)
+    }
+
+    /// What all nodes publish.
+    pub fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// Takes in what a peer publishes.
+    pub fn learn(&mut self, node: &str, start: u64, key: &str, value: Option<&str>) -> Learned {
+        // What it publishes itself it knows; a peer that says so has it from an earlier start, or has its name.
+        if node == self.name {
+            return Learned::Late;
+        }
+        let learned = self.known.learn(node, start, key, value);
+        if let Learned::Something { count } = learned {
+            self.count = self.count.max(count);
+            self.version += 1;
+        }
+        learned
+    }
+
+    /// A heartbeat of a peer has come.
+    pub fn heard(&mut self, node: &str) {
+        self.liveness.heard(node);
+    }
+
+    /// A silent peer's host has answered.
+    pub fn answered(&mut self, node: &str) {
+        self.liveness.answered(node);
+    }
+
+    /// The peers whose hosts are to be asked.
+    pub fn silent(&self) -> impl Iterator<Item = &str> {
+        self.liveness.silent()
+    }
+
+    /// The engine has dropped a peer that was gone.
+    pub fn forget(&mut self, node: &str) {
+        self.known.forget(node);
+        self.liveness.forget(node);
+        self.version += 1;
+    }
+
+    /// The state of a node.
+    pub fn alive(&self, node: &str) -> Alive {
+        if node == self.name {
+            return Alive::Up;
+        }
+        match self.known.node(node) {
+            Some(record) => self.liveness.of(node, record.mode),
+            // It has not said all yet.
+            None => Alive::Gone,
+        }
+    }
+
+    /// The cluster as this node sees it.
+    pub fn view(&self) -> View {
+        resolve::view(&self.known, &|node| self.alive(node))
+    }
+
+    /// Time has come on: carries networks, and gives up blocks that others have claimed later.
+    pub fn tick(&mut self, now: Duration) {
+        self.liveness.tick(now);
+        let states = self.known.parts().map(|(node, _)| (node.to_owned(), self.alive(node))).collect();
+        if states != self.states {
+            self.states = states;
+            self.version += 1;
+        }
+        if self.seen == self.version {
+            return;
+        }
+        for change in networks::to_carry(&self.known, &self.name, &|node| self.alive(node)) {
+            self.publish(change.key, change.record);
+        }
+        self.give_up_blocks();
+        self.seen = self.version;
+    }
+
+    /// A number that is the same for as long as the view is.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Says what this node is about to do.
+    pub fn set_mode(&mut self, mode: Mode) {
+        if let Some(node) = self.known.node(&self.name) {
+            let node = NodeRecord { mode, ..node.clone() };
+            self.publish(Key::Node, Some(Record::Node(node)));
+        }
+    }
+
+    /// The stamp of a new claim: later than any that is known.
+    fn stamp(&mut self) -> Stamp {
+        self.count += 1;
+        Stamp { count: self.count, node: self.name.clone() }
+    }
+
+    fn publish(&mut self, key: Key, record: Option<Record>) {
+        self.count = self.count.max(record.as_ref().map_or(0, Record::count));
+        self.known.put(&self.name, self.start, key.clone(), record.clone());
+        self.version += 1;
+        self.changes.push(Change { key, record });
+    }
+}

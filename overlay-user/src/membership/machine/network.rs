@@ -1,0 +1,80 @@
+//! Networks are made and deleted.
+
+use overlay_common::Vni;
+
+use super::Machine;
+use crate::membership::{
+    networks,
+    record::{Definition, Key, NetworkRecord, Record},
+    refusal::Refusal,
+    resolve,
+};
+
+impl Machine {
+    /// Makes a network; one that is there already and is the same is left.
+    ///
+    /// # Errors
+    ///
+    /// Where a network of the name or of the VNI is there, or none can be of that definition.
+    pub fn create_network(
+        &mut self,
+        name: &str,
+        vni: Option<Vni>,
+        definition: Definition,
+    ) -> Result<Vni, Refusal> {
+        let view = self.view();
+        if let Some(there) = view.cluster.networks.get(name) {
+            let same = Definition { vni: there.vni.get(), ..definition };
+            let asked = vni.is_none_or(|vni| vni == there.vni);
+            let as_is =
+                resolve::latest_networks(&self.known).get(name).and_then(|record| record.network.clone());
+            return if asked && as_is.as_ref() == Some(&same) {
+                Ok(there.vni)
+            } else {
+                Err(Refusal::NetworkExists { name: name.to_owned(), vni: there.vni })
+            };
+        }
+        let taken = |vni: Vni| view.cluster.networks.values().find(|network| network.vni == vni);
+        let vni = match vni {
+            Some(vni) => vni,
+            None => networks::free_vni(name, |vni| taken(vni).is_some()).ok_or(Refusal::NoVni)?,
+        };
+        if let Some(holder) = taken(vni) {
+            return Err(Refusal::VniTaken { vni, network: holder.name.clone() });
+        }
+        let network = Definition { vni: vni.get(), ..definition };
+        let record = NetworkRecord { stamp: self.stamp(), network: Some(network) };
+        self.publish(Key::Network(name.to_owned()), Some(Record::Network(record)));
+        Ok(vni)
+    }
+
+    /// Deletes a network that has no endpoints.
+    ///
+    /// # Errors
+    ///
+    /// Where it has some, or is not there.
+    pub fn delete_network(&mut self, name: &str) -> Result<(), Refusal> {
+        let there =
+            resolve::latest_networks(&self.known).get(name).is_some_and(|record| record.network.is_some());
+        if !there {
+            return Err(Refusal::NoNetwork(name.to_owned()));
+        }
+        // Those of nodes that are away count: they come back.
+        if let Some((id, node)) = self.taken(name).ids.into_iter().next() {
+            return Err(Refusal::NetworkInUse { name: name.to_owned(), id, node });
+        }
+        let own: Vec<Key> = self.own().map(|(key, _)| key.clone()).collect();
+        for key in own.into_iter().filter(|key| matches!(key, Key::Block(network, _) if network == name)) {
+            self.publish(key, None);
+        }
+        #[cfg_attr(not(feature = "broken"), expect(unused_mut, reason = "only a broken rule changes it"))]
+        let mut stamp = self.stamp();
+        #[cfg(feature = "broken")]
+        if self.is_broken {
+            stamp.count = 0;
+        }
+        let record = NetworkRecord { stamp, network: None };
+        self.publish(Key::Network(name.to_owned()), Some(Record::Network(record)));
+        Ok(())
+    }
+}

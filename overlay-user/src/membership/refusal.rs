@@ -1,0 +1,87 @@
+//! Why a change of the cluster is refused: one sentence with the remedy.
+
+use std::net::IpAddr;
+
+use overlay_common::{MacAddr, Vni};
+
+use crate::cluster::EndpointId;
+
+/// Why a change is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another network has the name.
+    #[error(
+        "network {name:?} is there already, with VNI {vni} and another definition; delete it first, or choose another name"
+    )]
+    NetworkExists {
+        /// The name.
+        name: String,
+        /// Its VNI.
+        vni: Vni,
+    },
+    /// Another network has the VNI.
+    #[error("VNI {vni} is that of network {network:?}; choose another, or none and let one be chosen")]
+    VniTaken {
+        /// The VNI.
+        vni: Vni,
+        /// The network.
+        network: String,
+    },
+    /// All VNIs are taken.
+    #[error("no VNI is free; delete a network")]
+    NoVni,
+    /// There is no such network.
+    #[error("there is no network {0:?}; `overlay network list` shows them")]
+    NoNetwork(String),
+    /// A network has endpoints.
+    #[error("network {name:?} has endpoint {id} on node {node:?}; delete its endpoints first")]
+    NetworkInUse {
+        /// The network.
+        name: String,
+        /// One of its endpoints.
+        id: EndpointId,
+        /// Its node.
+        node: String,
+    },
+    /// An address cannot be an endpoint's.
+    #[error("{0}")]
+    Address(String),
+    /// Another endpoint has the address.
+    #[error("{ip} is the address of endpoint {id} on node {node:?}; choose another address")]
+    AddressTaken {
+        /// The address.
+        ip: IpAddr,
+        /// Whose it is.
+        id: EndpointId,
+        /// Its node.
+        node: String,
+    },
+    /// Another endpoint has the MAC address.
+    #[error("{mac} is the MAC address of an endpoint on node {node:?}; choose another")]
+    MacTaken {
+        /// The MAC address.
+        mac: MacAddr,
+        /// The node.
+        node: String,
+    },
+    /// Every block is leased and has no address left for this node.
+    #[error("network {0:?} has no address left for this node; give a larger subnet, or an address by --ip")]
+    Exhausted(String),
+    /// A block has been claimed, and others have not had time to contradict.
+    #[error("addresses of the network are being leased; try again in two seconds")]
+    Settling,
+    /// The node has all the endpoints it may have.
+    #[error("this node has all the endpoints that a node may have; delete some")]
+    TooManyEndpoints,
+    /// The endpoint is another node's.
+    #[error("endpoint {id} is on node {node:?}; delete it there")]
+    ElsewhereEndpoint {
+        /// The endpoint.
+        id: EndpointId,
+        /// Its node.
+        node: String,
+    },
+    /// There is no such endpoint.
+    #[error("there is no endpoint {0}; `overlay endpoint list` shows them")]
+    NoEndpoint(EndpointId),
+}

@@ -1,0 +1,205 @@
+//! What must hold, found out without the code under test.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
+
+use overlay_user::{
+    cluster::EndpointId,
+    membership::{
+        record::{Key, Record},
+        resolve::{View, Why},
+    },
+};
+
+use super::{
+    net::Id,
+    story::is_static,
+    world::{Agent, World},
+};
+
+/// What did not hold.
+#[derive(Debug)]
+pub(crate) struct Wrong(pub(crate) String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// For so long nothing has befallen two hosts when what one sees of the other must stay.
+const CALM: u64 = 5_000;
+
+/// An endpoint as a node saw it: whose it is, and the count of its claim.
+type Sighting = (String, u64);
+
+/// What a node saw when it was last looked at.
+struct Look {
+    start: u64,
+    version: u64,
+    endpoints: BTreeMap<EndpointId, Sighting>,
+}
+
+/// What each node saw of the others' endpoints when it was last looked at.
+#[derive(Default)]
+pub(crate) struct Seen(BTreeMap<Id, Look>);
+
+impl Seen {
+    /// Looks at every view: nothing of a living node may have gone that it has not deleted itself.
+    pub(crate) fn look(&mut self, world: &World) -> Result<(), Wrong> {
+        for (id, agent) in world.agents() {
+            let start = agent.replica.start_of(id);
+            let version = agent.machine.version();
+            let before = self.0.get(&id).filter(|look| look.start == start);
+            if before.is_some_and(|look| look.version == version) {
+                continue;
+            }
+            let view = agent.machine.view();
+            unique(&view).map_err(|wrong| world.wrong(id, &wrong.0))?;
+            if let Some(look) = before {
+                nothing_lost(world, id, look, &view)?;
+            }
+            let endpoints = sightings(agent, &view);
+            self.0.insert(id, Look { start, version, endpoints });
+        }
+        Ok(())
+    }
+}
+
+fn sightings(agent: &Agent, view: &View) -> BTreeMap<EndpointId, Sighting> {
+    let claim = |id: &EndpointId, node: &str| {
+        let part = agent.machine.known().part(node)?;
+        part.records().get(&Key::Endpoint(id.clone())).map(Record::count)
+    };
+    let endpoints = view.cluster.endpoints.iter();
+    endpoints
+        .map(|(id, endpoint)| {
+            (id.clone(), (endpoint.node.clone(), claim(id, &endpoint.node).unwrap_or_default()))
+        })
+        .collect()
+}
+
+/// Nothing has gone from a node's view that still lives where it did.
+fn nothing_lost(world: &World, me: Id, before: &Look, view: &View) -> Result<(), Wrong> {
+    let calm = |id: Id| world.now.saturating_sub(world.hosts[id].calm_since) >= CALM;
+    let gone = before.endpoints.iter().filter(|(endpoint, _)| !view.cluster.endpoints.contains_key(endpoint));
+    for (endpoint, (node, claim)) in gone {
+        let Some(owner) = world.hosts.iter().position(|host| host.name == *node) else { continue };
+        let record = world.hosts[owner].disk.get(&Key::Endpoint(endpoint.clone()));
+        let lives = record.is_some_and(|record| record.count() == *claim);
+        if lives && !refused(view, endpoint) && calm(me) && calm(owner) && world.can_reach(me, owner) {
+            return Err(world.wrong(me, &format!("has lost sight of {endpoint}, which lives on {node}")));
+        }
+    }
+    Ok(())
+}
+
+fn refused(view: &View, endpoint: &EndpointId) -> bool {
+    view.refused.iter().any(|refused| matches!(&refused.key, Key::Endpoint(id) if id == endpoint))
+}
+
+/// No address and no MAC address is two endpoints'.
+fn unique(view: &View) -> Result<(), Wrong> {
+    let mut ips = HashMap::new();
+    for (id, endpoint) in &view.cluster.endpoints {
+        for ip in &endpoint.ips {
+            if let Some(other) = ips.insert((&endpoint.network, ip), id) {
+                return Err(Wrong(format!("{ip} is that of {other} and of {id}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Everything, once all is healed and quiet; the number of conflicts that were resolved.
+pub(crate) fn healed(world: &World, faults: bool) -> Result<usize, Wrong> {
+    let mut views = world.agents().map(|(id, agent)| (id, agent.machine.view()));
+    let Some((_, first)) = views.next() else { return Err(Wrong("no agent runs".to_owned())) };
+    for (id, view) in views {
+        if view != first {
+            return Err(Wrong(format!(
+                "{} and {} differ:\n{}",
+                world.hosts[0].name,
+                world.hosts[id].name,
+                difference(&first, &view)
+            )));
+        }
+    }
+    unique(&first)?;
+    endpoints(world, &first)?;
+    networks(world, &first)?;
+    blocks(world)?;
+    let conflicts =
+        first.refused.iter().filter(|refused| matches!(refused.why, Why::Address(..) | Why::Mac(_))).count();
+    // Two may ask for one of the story's static addresses at a time.
+    let leased =
+        first.refused.iter().filter(|refused| matches!(&refused.why, Why::Address(ip, _) if !is_static(*ip)));
+    if !faults && leased.count() > 0 {
+        return Err(Wrong(format!("an address was leased twice without a fault: {:?}", first.refused)));
+    }
+    Ok(conflicts)
+}
+
+fn endpoints(world: &World, view: &View) -> Result<(), Wrong> {
+    let mut all = BTreeSet::new();
+    for (id, host) in world.hosts.iter().enumerate() {
+        for endpoint in world.endpoints_of(id) {
+            all.insert(endpoint);
+            let seen = view.cluster.endpoints.get(endpoint).is_some_and(|seen| seen.node == host.name);
+            if !seen && !refused(view, endpoint) {
+                return Err(Wrong(format!("{endpoint} lives on {} and nobody sees it", host.name)));
+            }
+        }
+    }
+    match view.cluster.endpoints.keys().find(|endpoint| !all.contains(endpoint)) {
+        Some(back) => Err(Wrong(format!("{back} was deleted and is back"))),
+        None => Ok(()),
+    }
+}
+
+fn networks(world: &World, view: &View) -> Result<(), Wrong> {
+    for (name, (count, node, made)) in &world.networks {
+        if view.cluster.networks.contains_key(name) != *made {
+            let done = if *made { "made" } else { "deleted" };
+            return Err(Wrong(format!(
+                "network {name} was {done} last, by {node} at {count}, and is otherwise"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// No block is two nodes'.
+fn blocks(world: &World) -> Result<(), Wrong> {
+    let mut held = BTreeMap::new();
+    for host in &world.hosts {
+        for key in host.disk.keys().filter(|key| matches!(key, Key::Block(..))) {
+            if let Some(other) = held.insert(key, &host.name) {
+                return Err(Wrong(format!("{key} is leased to {other} and to {}", host.name)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn difference(one: &View, other: &View) -> String {
+    let lines = |view: &View| -> BTreeSet<String> {
+        let endpoints =
+            view.cluster.endpoints.iter().map(|(id, endpoint)| format!("endpoint {id} on {}", endpoint.node));
+        let networks =
+            view.cluster.networks.values().map(|network| format!("network {} {}", network.name, network.vni));
+        let nodes = view.cluster.nodes.keys().map(|node| format!("node {node}"));
+        let refused = view
+            .refused
+            .iter()
+            .map(|refused| format!("refused {} of {}: {}", refused.key, refused.node, refused.why));
+        endpoints.chain(networks).chain(nodes).chain(refused).collect()
+    };
+    let (one, other) = (lines(one), lines(other));
+    let only = |sign, a: &BTreeSet<String>, b: &BTreeSet<String>| {
+        a.difference(b).map(|line| format!("  {sign} {line}\n")).collect::<String>()
+    };
+    only('-', &one, &other) + &only('+', &other, &one)
+}
