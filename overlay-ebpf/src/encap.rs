@@ -21,9 +21,6 @@ use crate::{
     too_big,
 };
 
-/// Longest inner frame whose outer lengths still fit 16 bits: 65535 less outer IPv4, UDP and VXLAN headers. Over IPv6,
-/// whose length does not count its own header, it would be 20 bytes more.
-const MAX_INNER: usize = 65_535 - (OuterV4::LEN - ETH);
 /// Where a TCP header says how long it is.
 const TCP_DATA_OFFSET: usize = 12;
 
@@ -152,5 +149,5 @@ fn fits(pkt: &Packet<'_>, flow: &Flow, mtu: u16) -> bool {
         // Nothing in the kernel cuts it up once it has an outer header (`bpf_skb_net_grow`, `inet_gso_segment`).
         _ => return false,
     };
-    ip_len <= usize::from(mtu) && len <= MAX_INNER
+    ip_len <= usize::from(mtu) && len <= vxlan::MAX_INNER
 }

@@ -30,7 +30,7 @@ pub use self::{
     block::{endpoint_block, network_block},
     id::{EndpointId, InvalidEndpointId},
 };
-pub(crate) use self::{name::check_name, node::read_vteps};
+pub(crate) use self::{endpoint::derived_mac, name::check_name, node::read_vteps};
 
 /// The whole cluster, valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -118,7 +118,7 @@ fn read_mac<'n>(
 }
 
 /// The MAC address from the first IPv4 address, else from the first IPv6 address.
-fn derived_mac(ips: &[IpAddr]) -> Option<MacAddr> {
+pub(crate) fn derived_mac(ips: &[IpAddr]) -> Option<MacAddr> {
     let four = ips.iter().find_map(|ip| match ip {
         IpAddr::V4(four) => Some(MacAddr::from_ipv4(*four)),
         IpAddr::V6(_) => None,

@@ -10,7 +10,7 @@ use overlay_common::MacAddr;
 
 use super::Machine;
 use crate::{
-    cluster::EndpointId,
+    cluster::{EndpointId, derived_mac},
     membership::{
         liveness::Alive,
         record::{EndpointRecord, Key, Record},
@@ -71,7 +71,7 @@ impl Machine {
             }
             wanted.ips
         };
-        let mac = wanted.mac.unwrap_or_else(|| derived_mac(&ips));
+        let mac = wanted.mac.or_else(|| derived_mac(&ips)).unwrap_or(MacAddr::ZERO);
         let id = EndpointId::new(&wanted.network, mac);
         if let Some(node) = taken.ids.get(&id) {
             return Err(Refusal::MacTaken { mac, node: node.clone() });
@@ -121,13 +121,4 @@ impl Machine {
         }
         taken
     }
-}
-
-/// The MAC address that follows from addresses: of the first of IPv4, else of the first.
-fn derived_mac(ips: &[IpAddr]) -> MacAddr {
-    let four =
-        ips.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(MacAddr::from_ipv4(*ip)) } else { None });
-    let six =
-        ips.iter().find_map(|ip| if let IpAddr::V6(ip) = ip { Some(MacAddr::from_ipv6(*ip)) } else { None });
-    four.or(six).unwrap_or(MacAddr::ZERO)
 }

@@ -1,6 +1,6 @@
 //! Addresses come from blocks, which a node leases by claiming them.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
@@ -80,18 +80,20 @@ impl Machine {
     /// Takes back claims of blocks that another's later one has beaten, or whose network is gone.
     pub(super) fn give_up_blocks(&mut self) {
         let networks = resolve::latest_networks(&self.known);
-        let lost: Vec<Key> = self
-            .own()
-            .filter(|(key, _)| match key {
-                Key::Block(network, block) => {
-                    let there = networks.get(network.as_str()).is_some_and(|record| record.network.is_some());
-                    let held = resolve::blocks(&self.known, &|node| self.alive(node), network);
-                    !there || held.get(block).is_none_or(|(_, node)| *node != self.name)
+        // Looked over once for each network, and not for each block.
+        let mut held: BTreeMap<&str, BTreeMap<IpNet, (u64, &str)>> = BTreeMap::new();
+        let mut lost = Vec::new();
+        for (key, _) in self.own() {
+            if let Key::Block(network, block) = key {
+                let there = networks.get(network.as_str()).is_some_and(|record| record.network.is_some());
+                let held = held
+                    .entry(network)
+                    .or_insert_with(|| resolve::blocks(&self.known, &|node| self.alive(node), network));
+                if !there || held.get(block).is_none_or(|(_, node)| *node != self.name) {
+                    lost.push(key.clone());
                 }
-                Key::Node | Key::Network(_) | Key::Endpoint(_) => false,
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
+            }
+        }
         for key in lost {
             if let Key::Block(network, block) = &key {
                 self.unsettled.remove(&(network.clone(), *block));
