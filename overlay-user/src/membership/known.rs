@@ -24,7 +24,7 @@ impl Part {
     /// The records that hold.
     ///
     /// A node publishes its own record last, and the engine hands on what a node published in that order: until that is
-    /// there, what it said before it started again holds.
+    /// there, what it said before it started again, or before we did, holds.
     pub fn records(&self) -> &BTreeMap<Key, Record> {
         match &self.before {
             Some(before) if !self.records.contains_key(&Key::Node) => before,
@@ -125,6 +125,12 @@ impl Known {
             part.before = None;
         }
         if changed { Learned::Something { count } } else { Learned::Nothing }
+    }
+
+    /// Takes up what a peer published as it was known when this node stopped; it holds until the peer is heard of again.
+    pub fn recall(&mut self, node: &str, start: u64, records: BTreeMap<Key, Record>) {
+        let part = Part { start, records: BTreeMap::new(), before: Some(records) };
+        self.parts.insert(node.to_owned(), part);
     }
 
     /// Forgets a node.

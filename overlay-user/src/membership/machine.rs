@@ -88,9 +88,29 @@ impl Machine {
         &self.name
     }
 
-    /// What is to be published since it was last asked: first to be kept, then to be told.
+    /// What is to be published since it was last asked: first to be kept, then to be told, all at once.
+    ///
+    /// Its own record is the last, so that who has that has all.
     pub fn take_changes(&mut self) -> Vec<Change> {
+        if self.changes.is_empty() {
+            return Vec::new();
+        }
+        self.changes.retain(|change| change.key != Key::Node);
+        if let Some(node) = self.known.node(&self.name) {
+            let node = NodeRecord { seq: node.seq + 1, ..node.clone() };
+            self.publish(Key::Node, Some(Record::Node(node)));
+        }
         std::mem::take(&mut self.changes)
+    }
+
+    /// Takes up what a peer published as it was known when this node stopped. It counts as heard of.
+    pub fn recall(&mut self, node: &str, start: u64, records: BTreeMap<Key, Record>) {
+        if node != self.name {
+            self.count = records.values().map(Record::count).fold(self.count, u64::max);
+            self.known.recall(node, start, records);
+            self.liveness.heard(node);
+            self.version += 1;
+        }
     }
 
     /// What it publishes.
@@ -181,9 +201,16 @@ impl Machine {
 
     /// Says what this node is about to do.
     pub fn set_mode(&mut self, mode: Mode) {
-        if let Some(node) = self.known.node(&self.name) {
-            let node = NodeRecord { mode, ..node.clone() };
-            self.publish(Key::Node, Some(Record::Node(node)));
+        self.set_node(|node| NodeRecord { mode, ..node });
+    }
+
+    /// Changes what this node says of itself.
+    pub fn set_node(&mut self, change: impl FnOnce(NodeRecord) -> NodeRecord) {
+        if let Some(node) = self.known.node(&self.name).cloned() {
+            let changed = change(node.clone());
+            if changed != node {
+                self.publish(Key::Node, Some(Record::Node(changed)));
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! A node writes its own part only, so nothing is ever written by two. What several nodes want, an address, a block, a
 //! VNI or a network's name, each of them claims, and every node finds the same winner (`resolve`).
+//!
+//! What a later version adds, a key or a field, an earlier one passes over: nodes of both work together.
 
 use std::{cmp::Reverse, fmt, net::IpAddr, str::FromStr};
 
@@ -72,7 +74,6 @@ pub enum Record {
 
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NodeRecord {
     /// Its addresses on the underlay, the preferred one first.
     pub vteps: Vec<IpAddr>,
@@ -80,6 +81,12 @@ pub struct NodeRecord {
     pub version: String,
     /// What it is about to do.
     pub mode: Mode,
+    /// Grows each time the node publishes: its own record is always the last of what it has published.
+    #[serde(default)]
+    pub seq: u64,
+    /// The keys of the gossip that it has, the one that it seals with first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
 }
 
 /// What a node is about to do.
@@ -96,7 +103,6 @@ pub enum Mode {
 
 /// A network, or that there is none of that name any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NetworkRecord {
     /// When it was made or deleted; whoever carries the record leaves it.
     pub stamp: Stamp,
@@ -106,7 +112,6 @@ pub struct NetworkRecord {
 
 /// What a network is, but for its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Definition {
     /// Its VNI.
     pub vni: u32,
@@ -147,7 +152,6 @@ impl Definition {
 
 /// An endpoint; its network and MAC address are its key's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct EndpointRecord {
     /// The count of its claim.
     pub count: u64,
@@ -162,7 +166,6 @@ pub struct EndpointRecord {
 
 /// A leased block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct BlockRecord {
     /// The count of its claim.
     pub count: u64,
@@ -255,7 +258,12 @@ impl Record {
         let named = |name: &str| check_name(name, true).is_ok();
         match self {
             Self::Node(record) => {
-                (1..=2).contains(&record.vteps.len()) && record.version.len() <= 32 && named(&record.version)
+                (1..=2).contains(&record.vteps.len())
+                    && record.version.len() <= 32
+                    && named(&record.version)
+                    && record.seq <= MOST_COUNT
+                    && record.keys.len() <= 8
+                    && record.keys.iter().all(|key| key.len() <= 16 && named(key))
             }
             Self::Network(record) => {
                 named(&record.stamp.node)

@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
+use overlay_common::Vni;
 
 use super::{
     blocks::{block_len, blocks_for, free_in},
@@ -11,13 +12,13 @@ use super::{
     refusal::Refusal,
 };
 
-const NODE: &str = r#"{"vteps":["10.88.0.2"],"version":"1.0.0","mode":"up"}"#;
+const NODE: &str = r#"{"vteps":["10.88.0.2"],"version":"1.0.0","mode":"up","seq":0}"#;
 const ENDPOINT: &str = r#"{"count":7,"vni":42,"ips":["10.1.0.2"]}"#;
 const ID: &str = "endpoint/blue.02420a010002";
 
 fn node(number: u8) -> NodeRecord {
     let vteps = vec![IpAddr::from([10, 88, 0, number])];
-    NodeRecord { vteps, version: "1.0.0".to_owned(), mode: Mode::Up }
+    NodeRecord { vteps, version: "1.0.0".to_owned(), mode: Mode::Up, seq: 0, keys: Vec::new() }
 }
 
 fn machine(name: &str, number: u8) -> Machine {
@@ -113,6 +114,43 @@ fn what_a_node_said_before_holds_until_it_has_said_all_again() {
     assert_eq!(known.learn("h2", 1, ID, None), Learned::Late);
     known.learn("h2", 2, "node", Some(NODE));
     assert!(!known.part("h2").expect("known").records().contains_key(&key), "the new start has none");
+}
+
+#[test]
+fn what_a_peer_said_before_this_node_started_holds_until_it_has_said_all_again() {
+    let key: Key = ID.parse().expect("a key");
+    let mut before = machine("h2", 2);
+    before.create_network("blue", Some(Vni::new(42).expect("a VNI")), blue()).expect("made");
+    let mut one = machine("h1", 1);
+    tell(&mut before, &mut one);
+    let records = one.known().part("h2").expect("known").records().clone();
+    let endpoint = Record::parse(&key, ENDPOINT).expect("a record");
+    let mut again = Machine::new("h1", 2, node(1), Vec::new());
+    again.recall("h2", 1, records.into_iter().chain([(key.clone(), endpoint)]).collect());
+    assert!(again.alive("h2") == Alive::Up && again.view().cluster.endpoints.len() == 1);
+    // Its records come again from the first on, of the same start.
+    again.learn("h2", 1, "block/blue/10.1.0.0/28", Some(r#"{"count":3}"#));
+    assert_eq!(again.view().cluster.endpoints.len(), 1, "not all has been said");
+    again.learn("h2", 1, "node", Some(NODE));
+    assert_eq!(again.view().cluster.endpoints.len(), 0, "it has gone meanwhile");
+}
+
+#[test]
+fn a_nodes_own_record_is_the_last_of_what_it_publishes() {
+    let mut one = machine("h1", 1);
+    let seq = |changes: &[super::machine::Change]| match changes {
+        [.., last] => match &last.record {
+            Some(Record::Node(node)) => Some(node.seq),
+            _ => None,
+        },
+        [] => None,
+    };
+    assert_eq!(seq(&one.take_changes()), Some(1));
+    assert_eq!(seq(&one.take_changes()), None, "nothing has changed");
+    one.set_mode(Mode::Upgrading);
+    one.create_network("blue", None, blue()).expect("made");
+    let changes = one.take_changes();
+    assert_eq!((changes.len(), seq(&changes)), (2, Some(2)));
 }
 
 #[test]

@@ -122,6 +122,8 @@ impl World {
             vteps: vec![std::net::Ipv4Addr::new(10, 88, 0, id as u8 + 1).into()],
             version: "1.0.0".to_owned(),
             mode: Mode::Up,
+            seq: 0,
+            keys: Vec::new(),
         };
         let kept = host.disk.iter().map(|(key, record)| (key.clone(), record.clone())).collect();
         let mut machine = Machine::new(&host.name, host.starts, node, kept);
