@@ -1,6 +1,14 @@
-//! Removing files.
+//! Files that are kept: replaced in one step, set aside where they cannot be read, removed.
 
-use std::io;
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+/// As many unreadable files are kept at most; then the last one is replaced.
+pub(crate) const MOST_ASIDE: u32 = 9;
 
 /// What is not there needs no removal.
 pub(crate) fn absent_is_done(result: io::Result<()>) -> io::Result<()> {
@@ -8,4 +16,42 @@ pub(crate) fn absent_is_done(result: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
+}
+
+/// Replaces a file in one step; only its owner may read it.
+pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let new = beside(path, "new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    fs::rename(&new, path)
+}
+
+/// Renames a file that cannot be read; its new name.
+pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let name = |number| beside(path, &format!("unreadable-{number}"));
+    let free = (1..MOST_ASIDE).map(name).find(|name| !name.exists());
+    let aside = free.unwrap_or_else(|| name(MOST_ASIDE));
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+/// Removes a file, with what may be left of its replacement and those that were set aside.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let aside = (1..=MOST_ASIDE).map(|number| beside(path, &format!("unreadable-{number}")));
+    for path in [path.to_owned(), beside(path, "new")].into_iter().chain(aside) {
+        absent_is_done(fs::remove_file(path))?;
+    }
+    Ok(())
+}
+
+/// The path with one more extension.
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    name.into()
 }

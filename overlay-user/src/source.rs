@@ -5,8 +5,12 @@ use std::future::Future;
 use crate::event::Event;
 
 mod file;
+pub mod gossip;
 
-pub use self::file::{FILE_LIMIT, FileSource};
+pub use self::{
+    file::{FILE_LIMIT, FileSource},
+    gossip::GossipSource,
+};
 
 /// A membership engine.
 pub trait Source: Send {
@@ -17,4 +21,28 @@ pub trait Source: Send {
     ///
     /// The first call answers at once. A future that is dropped loses no change.
     fn next(&mut self) -> impl Future<Output = Event> + Send;
+}
+
+/// The engine that the configuration names.
+pub enum Engine {
+    /// `file`
+    File(FileSource),
+    /// `gossip`
+    Gossip(GossipSource),
+}
+
+impl Source for Engine {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::File(source) => source.name(),
+            Self::Gossip(source) => source.name(),
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        match self {
+            Self::File(source) => source.next().await,
+            Self::Gossip(source) => source.next().await,
+        }
+    }
 }

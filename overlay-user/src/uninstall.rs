@@ -8,7 +8,7 @@ use crate::{
     cli::Paths,
     datapath::bpf,
     dir_lock,
-    files::absent_is_done,
+    files::{self, absent_is_done},
     netlink::{Host, anchor::Anchor},
 };
 
@@ -67,11 +67,9 @@ fn remove_devices() -> Result<(), String> {
 
 /// Removes a directory with what we keep in it; other files, and then the directory, stay.
 fn remove_files(dir: &Path) -> io::Result<()> {
-    for name in ["overlay.sock", "bindings.json", "bindings.json.new", "bindings.json.unreadable"] {
-        absent_is_done(fs::remove_file(dir.join(name)))?;
-    }
-    for number in 1..=9 {
-        absent_is_done(fs::remove_file(dir.join(format!("bindings.json.unreadable-{number}"))))?;
+    absent_is_done(fs::remove_file(dir.join("overlay.sock")))?;
+    for name in ["bindings.json", "gossip.json", "peers.json", "keyring.json", "join.json", "events.json"] {
+        files::remove(&dir.join(name))?;
     }
     match fs::remove_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),

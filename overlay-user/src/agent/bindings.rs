@@ -2,23 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use overlay_common::hash::fnv1a;
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::EndpointId;
+use crate::{cluster::EndpointId, files};
 
 /// The version of the file's format.
 const VERSION: u32 = 2;
 /// The version before, without a checksum.
 const FORMER: u32 = 1;
-/// As many unreadable files are kept at most; then the last one is replaced.
-const MOST_ASIDE: u32 = 9;
 
 /// One endpoint's container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,11 +74,8 @@ impl Bindings {
 
     /// Renames a file that cannot be read.
     fn set_aside(&mut self) {
-        let name = |number| self.path.with_extension(format!("json.unreadable-{number}"));
-        let free = (1..MOST_ASIDE).map(name).find(|name| !name.exists());
-        let aside = free.unwrap_or_else(|| name(MOST_ASIDE));
-        match fs::rename(&self.path, &aside) {
-            Ok(()) => tracing::warn!(
+        match files::set_aside(&self.path) {
+            Ok(aside) => tracing::warn!(
                 file = %aside.display(),
                 "the list of bound endpoints cannot be read and was set aside; interfaces tell whose they are by their names"
             ),
@@ -141,24 +134,10 @@ impl Bindings {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let result = self.replace();
+        let result = text(&self.by_id).and_then(|text| files::replace(&self.path, &text));
         self.fault =
             result.as_ref().err().map(|error| format!("cannot write {}: {error}", self.path.display()));
         result
-    }
-
-    /// Replaces the file in one step.
-    fn replace(&self) -> io::Result<()> {
-        if let Some(dir) = self.path.parent() {
-            fs::create_dir_all(dir)?;
-        }
-        let text = text(&self.by_id)?;
-        let new = self.path.with_extension("json.new");
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)
     }
 }
 

@@ -199,6 +199,17 @@ impl Machine {
         self.version
     }
 
+    /// Publishes everything anew, by a start of a higher number.
+    pub fn restart(&mut self, start: u64) {
+        let own: Vec<(Key, Record)> = self.own().map(|(key, record)| (key.clone(), record.clone())).collect();
+        self.start = start;
+        self.changes.clear();
+        let (node, others): (Vec<_>, Vec<_>) = own.into_iter().partition(|(key, _)| *key == Key::Node);
+        for (key, record) in others.into_iter().chain(node) {
+            self.publish(key, Some(record));
+        }
+    }
+
     /// Says what this node is about to do.
     pub fn set_mode(&mut self, mode: Mode) {
         self.set_node(|node| NodeRecord { mode, ..node });

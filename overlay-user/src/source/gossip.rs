@@ -1,0 +1,369 @@
+//! The engine `gossip`: every node tells the others what it has, with no server between them.
+//!
+//! `engine` joins chitchat, which carries it, and the membership machine, which says what it comes to; `store` is what
+//! a node keeps over restarts; `probe` asks the hosts of silent nodes whether they are there. `Gossip` is the handle by
+//! which the agent and its API change something; `GossipSource` tells the agent what the cluster is.
+
+mod engine;
+mod join;
+mod probe;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use chitchat::transport::Transport;
+use futures_util::FutureExt as _;
+use ipnet::IpNet;
+use overlay_common::Vni;
+use tokio::{
+    sync::{Mutex, Notify, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+};
+
+use self::engine::{Engine, Gossiping};
+use super::Source;
+use crate::{
+    cluster::{Cluster, EndpointId},
+    event::Event,
+    membership::{
+        liveness::Alive,
+        machine::{Machine, Wanted},
+        record::{Definition, Key, Mode, NodeRecord},
+        refusal::Refusal,
+        resolve::{Refused, View},
+    },
+};
+
+pub use self::{
+    engine::Passed,
+    join::{JoinError, recalled},
+};
+
+/// How often the engine looks at its peers where nothing is heard.
+const TURN: Duration = Duration::from_millis(100);
+/// So long what is published is gathered before peers are told.
+const GATHER: Duration = Duration::from_millis(10);
+/// How often what is known of peers is kept.
+const KEEP: Duration = Duration::from_secs(5);
+/// So long an endpoint may wait for an address.
+const LEASE: Duration = Duration::from_secs(5);
+/// So long the agent is spared changes after one, and for a multiple of what that one took.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Of the time at most one part in so many is spent on following the cluster.
+const SHARE: u32 = 4;
+
+/// What a node of a gossip cluster is started with.
+pub struct Options {
+    /// Its name.
+    pub node: String,
+    /// Its addresses on the underlay.
+    pub vteps: Vec<IpAddr>,
+    /// Where it gossips.
+    pub address: SocketAddr,
+    /// Where others do that are asked first; this node may be among them.
+    pub seeds: Vec<SocketAddr>,
+    /// The keys of the gossip that it has, the one that it seals with first.
+    pub keys: Vec<String>,
+    /// Where it keeps what it publishes.
+    pub state_dir: PathBuf,
+    /// What carries the messages.
+    pub transport: Arc<dyn Transport>,
+}
+
+impl Options {
+    fn gossiping(&self) -> Gossiping<'_> {
+        Gossiping { address: self.address, seeds: self.seeds.clone(), transport: &*self.transport }
+    }
+}
+
+/// The handle of a running engine.
+#[derive(Clone)]
+pub struct Gossip {
+    engine: Arc<Mutex<Engine>>,
+    /// That something is to be done at once.
+    wake: Arc<Notify>,
+    /// That the view may have changed.
+    changed: Arc<Notify>,
+    /// That it is to end.
+    ended: watch::Sender<bool>,
+}
+
+/// A node as this one sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name.
+    pub name: String,
+    /// What it says of itself.
+    pub record: NodeRecord,
+    /// How it is.
+    pub alive: Alive,
+    /// Where it gossips; none for this node, and for one that has not been heard since this agent started.
+    pub address: Option<SocketAddr>,
+}
+
+impl Gossip {
+    /// Joins the cluster: listens, then publishes what this node has.
+    ///
+    /// # Errors
+    ///
+    /// Where the socket or the state directory cannot be used, or another node has the name.
+    pub async fn join(options: Options) -> Result<Self, JoinError> {
+        let engine = Arc::new(Mutex::new(join::join(&options).await?));
+        let (wake, changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let gossip = Self { engine, wake, changed, ended: watch::Sender::new(false) };
+        gossip.wake_on_news().await;
+        for work in [gossip.clone().run(options).boxed(), probe::run(gossip.clone()).boxed()] {
+            let mut ended = gossip.ended.subscribe();
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = work => {}
+                    _ = ended.wait_for(|ended| *ended) => {}
+                }
+            });
+        }
+        Ok(gossip)
+    }
+
+    async fn wake_on_news(&self) {
+        let woken = Arc::clone(&self.wake);
+        self.engine.lock().await.on_news(move || woken.notify_one()).await;
+    }
+
+    /// Takes turns for as long as it lives.
+    async fn run(self, options: Options) {
+        let mut turn = interval(TURN);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut version, mut kept) = (0, Instant::now());
+        loop {
+            tokio::select! {
+                _ = turn.tick() => {}
+                () = self.wake.notified() => sleep(GATHER).await,
+            }
+            let mut engine = self.engine.lock().await;
+            if engine.has_ended() {
+                tracing::error!("the gossip has ended; it is started again");
+                if let Err(error) = engine.respawn(&options.gossiping()).await {
+                    tracing::error!("it cannot be: {error:#}; trying again");
+                    drop(engine);
+                    sleep(KEEP).await;
+                    continue;
+                }
+                drop(engine);
+                self.wake_on_news().await;
+                continue;
+            }
+            engine.turn().await;
+            engine.tell();
+            if engine.machine.version() != version {
+                version = engine.machine.version();
+                self.changed.notify_one();
+                if kept.elapsed() >= KEEP {
+                    kept = Instant::now();
+                    if let Err(error) = engine.store.keep_peers(engine.machine.known(), engine.machine.name())
+                    {
+                        tracing::warn!(%error, "cannot keep what is known of the other nodes");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does something with the machine, keeps and publishes what follows.
+    async fn change<T>(&self, work: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut engine = self.engine.lock().await;
+        let done = work(&mut engine.machine);
+        engine.flush().await;
+        drop(engine);
+        self.wake.notify_one();
+        self.changed.notify_one();
+        done
+    }
+
+    /// Makes a network.
+    pub async fn create_network(
+        &self,
+        name: &str,
+        vni: Option<Vni>,
+        definition: Definition,
+    ) -> Result<Vni, Refusal> {
+        self.change(|machine| machine.create_network(name, vni, definition)).await
+    }
+
+    /// Deletes a network that has no endpoints.
+    pub async fn delete_network(&self, name: &str) -> Result<(), Refusal> {
+        self.change(|machine| machine.delete_network(name)).await
+    }
+
+    /// Adds an endpoint to this node; waits where its address is to be leased first.
+    pub async fn add_endpoint(&self, wanted: &Wanted) -> Result<EndpointId, Refusal> {
+        let added = timeout(LEASE, async {
+            loop {
+                match self.change(|machine| machine.add_endpoint(wanted.clone())).await {
+                    Err(Refusal::Settling) => sleep(TURN).await,
+                    done => return done,
+                }
+            }
+        });
+        added.await.unwrap_or(Err(Refusal::Settling))
+    }
+
+    /// Deletes an endpoint of this node.
+    pub async fn delete_endpoint(&self, id: &EndpointId) -> Result<(), Refusal> {
+        self.change(|machine| machine.delete_endpoint(id)).await
+    }
+
+    /// Says what else this node is, such as its addresses.
+    pub async fn set_node(&self, change: impl FnOnce(NodeRecord) -> NodeRecord) {
+        self.change(|machine| machine.set_node(change)).await;
+    }
+
+    /// Says that this node comes back, and stops; what it publishes holds for its peers.
+    pub async fn pause(&self) {
+        self.set_node(|node| NodeRecord { mode: Mode::Upgrading, ..node }).await;
+        // The turn that tells them, and what they ask then.
+        sleep(TURN + GATHER).await;
+        let engine = self.engine.lock().await;
+        if let Err(error) = engine.store.keep_peers(engine.machine.known(), engine.machine.name()) {
+            tracing::warn!(%error, "cannot keep what is known of the other nodes");
+        }
+    }
+
+    /// Stops gossiping.
+    pub async fn stop(&self) {
+        // Who waits for it is told, and nobody else need be.
+        self.ended.send_replace(true);
+        self.engine.lock().await.end().await;
+    }
+
+    /// The cluster as this node sees it, with what is published and does not hold.
+    pub async fn view(&self) -> View {
+        self.engine.lock().await.machine.view()
+    }
+
+    /// Whether this node publishes an endpoint, whether it holds or not.
+    pub async fn owns(&self, id: &EndpointId) -> bool {
+        let engine = self.engine.lock().await;
+        let key = Key::Endpoint(id.clone());
+        engine.machine.own().any(|(own, _)| *own == key)
+    }
+
+    /// The endpoints that this node publishes.
+    pub async fn own_endpoints(&self) -> Vec<EndpointId> {
+        let engine = self.engine.lock().await;
+        let own = engine.machine.own();
+        own.filter_map(|(key, _)| match key {
+            Key::Endpoint(id) => Some(id.clone()),
+            Key::Node | Key::Network(_) | Key::Block(..) => None,
+        })
+        .collect()
+    }
+
+    /// What is published and does not hold.
+    pub async fn refused(&self) -> Vec<Refused> {
+        self.view().await.refused
+    }
+
+    /// All nodes, this one among them, those that are not there too.
+    pub async fn peers(&self) -> Vec<Peer> {
+        let engine = self.engine.lock().await;
+        let machine = &engine.machine;
+        let peer = |name: &str| {
+            Some(Peer {
+                name: name.to_owned(),
+                record: machine.known().node(name)?.clone(),
+                alive: machine.alive(name),
+                address: engine.address(name),
+            })
+        };
+        machine.known().parts().filter_map(|(name, _)| peer(name)).collect()
+    }
+
+    /// Looks at the engine.
+    async fn look<T>(&self, look: impl FnOnce(&Engine) -> T) -> T {
+        look(&*self.engine.lock().await)
+    }
+
+    /// Where another node of this node's name gossips from.
+    pub async fn double(&self) -> Option<SocketAddr> {
+        self.look(Engine::double).await
+    }
+
+    /// How many peers have been heard since this agent started.
+    pub async fn heard(&self) -> usize {
+        self.look(Engine::peers).await
+    }
+
+    /// What of the peers' records could not be taken in.
+    pub async fn passed(&self) -> Vec<(String, Passed)> {
+        self.look(|engine| engine.passed().map(|(name, passed)| (name.to_owned(), passed)).collect()).await
+    }
+
+    /// Why what is published cannot be kept, while it cannot.
+    pub async fn fault(&self) -> Option<String> {
+        self.look(|engine| engine.faulty().map(str::to_owned)).await
+    }
+}
+
+/// Tells the agent what the cluster is.
+pub struct GossipSource {
+    gossip: Gossip,
+    told: Option<Cluster>,
+    /// The version of the machine that was told.
+    version: u64,
+    /// When the last change was told, until it is known how long the agent took over it.
+    told_at: Option<Instant>,
+    /// Before that the agent is spared the next change.
+    not_before: Instant,
+}
+
+impl GossipSource {
+    /// A source of what an engine has.
+    pub fn new(gossip: Gossip) -> Self {
+        Self { gossip, told: None, version: 0, told_at: None, not_before: Instant::now() }
+    }
+
+    /// The cluster, where it is another than was told.
+    async fn news(&mut self) -> Option<Cluster> {
+        let (version, view) = {
+            let engine = self.gossip.engine.lock().await;
+            let version = engine.machine.version();
+            (version, (version != self.version).then(|| engine.machine.view()))
+        };
+        self.version = version;
+        view.map(|view| view.cluster).filter(|cluster| self.told.as_ref() != Some(cluster))
+    }
+}
+
+impl Source for GossipSource {
+    fn name(&self) -> &'static str {
+        "gossip"
+    }
+
+    async fn next(&mut self) -> Event {
+        // It calls again when it has followed the last change.
+        if let Some(at) = self.told_at.take() {
+            self.not_before = Instant::now() + PAUSE.max(at.elapsed() * SHARE);
+        }
+        loop {
+            sleep_until(self.not_before).await;
+            if let Some(cluster) = self.news().await {
+                self.told = Some(cluster.clone());
+                self.told_at = Some(Instant::now());
+                return Event::Cluster(cluster);
+            }
+            self.gossip.changed.notified().await;
+        }
+    }
+}
+
+/// What a network is made of: the definition that its record has.
+pub fn definition(subnets: Vec<IpNet>, gateways: Vec<IpAddr>, mtu: Option<u16>) -> Definition {
+    Definition { vni: 0, subnets, gateways, reserved: Vec::new(), mtu, internal: false }
+}

@@ -1,0 +1,372 @@
+//! The engine: chitchat carries what every node publishes, the machine says what it comes to.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
+
+use chitchat::{
+    Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, ProtocolVersion,
+    spawn_chitchat, transport::Transport,
+};
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::store::Store;
+use crate::membership::{
+    known::Learned,
+    machine::{Change, Machine},
+    record::Key,
+};
+
+/// How often a node gossips; a change is told at once.
+const INTERVAL: Duration = Duration::from_millis(200);
+/// So long chitchat tells of what was deleted. A peer that was away for longer is told all anew.
+const TOMBSTONES: Duration = Duration::from_mins(10);
+/// So long chitchat remembers an earlier start, or a node that is gone.
+const REMEMBERED: Duration = Duration::from_hours(1);
+/// To so many peers a change is told at once; from them it spreads.
+const TOLD_AT_ONCE: usize = 16;
+/// Heartbeats of another node of this node's name until it is believed to be there: what it sent before it died may
+/// still come.
+const BEATS_OF_A_DOUBLE: u32 = 3;
+
+/// What has been taken in of a start of a peer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    version: u64,
+    beat: u64,
+    /// How often its heartbeat has grown.
+    beats: u32,
+}
+
+/// How a peer's records could not be taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Records that are not believed, or of a later version.
+    pub unbelieved: u64,
+    /// Records beyond what a node, or a cluster, may have.
+    pub too_much: u64,
+}
+
+/// How this node gossips.
+pub(super) struct Gossiping<'t> {
+    pub(super) address: SocketAddr,
+    pub(super) seeds: Vec<SocketAddr>,
+    pub(super) transport: &'t dyn Transport,
+}
+
+/// One node's engine.
+pub(super) struct Engine {
+    pub(super) machine: Machine,
+    pub(super) store: Store,
+    chitchat: ChitchatHandle,
+    start: u64,
+    began: Instant,
+    seen: BTreeMap<ChitchatId, Seen>,
+    /// Addresses of peers by name.
+    addresses: BTreeMap<String, SocketAddr>,
+    /// Where another node of this node's name gossips from.
+    double: Option<SocketAddr>,
+    passed: BTreeMap<String, Passed>,
+    /// Whether something was published that peers have not been told of.
+    untold: bool,
+    /// Why what is published could not be kept.
+    fault: Option<String>,
+}
+
+impl Engine {
+    /// Starts to gossip. Nothing is published yet: first it listens.
+    pub(super) async fn spawn(
+        machine: Machine,
+        store: Store,
+        start: u64,
+        gossiping: &Gossiping<'_>,
+    ) -> anyhow::Result<Self> {
+        let chitchat = spawn(machine.name(), start, gossiping).await?;
+        Ok(Self {
+            machine,
+            store,
+            chitchat,
+            start,
+            began: Instant::now(),
+            seen: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            double: None,
+            passed: BTreeMap::new(),
+            untold: false,
+            fault: None,
+        })
+    }
+
+    /// Ends gossiping; the socket is free again.
+    pub(super) async fn end(&self) {
+        // It fails where it has ended already.
+        let _ended = self.chitchat.initiate_shutdown();
+        if let Err(error) = self.chitchat.termination_watcher().await {
+            tracing::warn!("the gossip ended with: {error:#}");
+        }
+    }
+
+    /// Calls `told` whenever a peer has published something; it must be quick.
+    pub(super) async fn on_news(&self, told: impl Fn() + Send + Sync + 'static) {
+        let chitchat = self.chitchat.chitchat();
+        let chitchat = chitchat.lock().await;
+        // Of all that a node publishes at a time, its own record is the last.
+        chitchat.subscribe_event(Key::Node.to_string(), move |_| told()).forever();
+    }
+
+    /// Takes in what has come, and what time has brought.
+    pub(super) async fn listen(&mut self) {
+        let chitchat = self.chitchat.chitchat();
+        self.take_in(&*chitchat.lock().await);
+        self.machine.tick(self.began.elapsed());
+    }
+
+    /// The same, and publishes what follows.
+    pub(super) async fn turn(&mut self) {
+        self.listen().await;
+        self.flush().await;
+    }
+
+    fn take_in(&mut self, chitchat: &Chitchat) {
+        let own = chitchat.self_chitchat_id();
+        let states = chitchat.node_states();
+        for (id, state) in states.iter().filter(|(id, _)| *id != own) {
+            let seen = self.seen.get(id).copied().unwrap_or_default();
+            let seen = if id.node_id == own.node_id {
+                let seen = beaten(seen, state);
+                if seen.beats >= BEATS_OF_A_DOUBLE && id.gossip_advertise_addr != own.gossip_advertise_addr {
+                    self.double = Some(id.gossip_advertise_addr);
+                }
+                seen
+            } else {
+                self.take_in_peer(id, state, seen)
+            };
+            self.seen.insert(id.clone(), seen);
+        }
+        self.forget(states);
+    }
+
+    /// Takes in what a peer has published since; what has been seen of it by then.
+    fn take_in_peer(&mut self, id: &ChitchatId, state: &NodeState, seen: Seen) -> Seen {
+        let (name, start) = (&*id.node_id, id.generation_id);
+        let mut now = beaten(seen, state);
+        let is_latest = self.machine.known().part(name).is_none_or(|part| part.start <= start);
+        if now.beats > seen.beats && is_latest {
+            self.machine.heard(name);
+            self.addresses.insert(name.to_owned(), id.gossip_advertise_addr);
+        }
+        // Without its own record a peer has not said all; and what chitchat is told anew is less until it is all there.
+        if state.max_version() <= seen.version || state.get(&Key::Node.to_string()).is_none() {
+            return now;
+        }
+        let mut news: Vec<_> =
+            state.key_values_including_deleted().filter(|(_, value)| value.version > seen.version).collect();
+        news.sort_unstable_by_key(|(_, value)| value.version);
+        for (key, value) in news {
+            let text = (!value.is_deleted()).then_some(value.value.as_str());
+            let learned = self.machine.learn(name, start, key, text);
+            self.note(name, learned);
+        }
+        if state.last_gc_version() > seen.version {
+            self.take_away(name, start, state);
+        }
+        now.version = state.max_version();
+        now
+    }
+
+    /// Takes away what a peer has no more, where chitchat may have forgotten that it was deleted.
+    fn take_away(&mut self, name: &str, start: u64, state: &NodeState) {
+        let known = self.machine.known().part(name).into_iter().flat_map(|part| part.records.keys());
+        let gone: Vec<String> =
+            known.map(ToString::to_string).filter(|key| !state.contains_key(key)).collect();
+        for key in gone {
+            self.machine.learn(name, start, &key, None);
+        }
+    }
+
+    fn note(&mut self, name: &str, learned: Learned) {
+        let passed = self.passed.entry(name.to_owned()).or_default();
+        match learned {
+            Learned::Unbelieved(_) => passed.unbelieved += 1,
+            Learned::TooMuch => passed.too_much += 1,
+            Learned::Nothing | Learned::Something { .. } | Learned::Late => {}
+        }
+    }
+
+    /// Forgets what chitchat has forgotten.
+    fn forget(&mut self, states: &BTreeMap<ChitchatId, NodeState>) {
+        let there: BTreeSet<&str> = states.keys().map(|id| &*id.node_id).collect();
+        let gone: BTreeSet<String> = self
+            .seen
+            .keys()
+            .map(|id| &*id.node_id)
+            .filter(|name| !there.contains(name))
+            .map(str::to_owned)
+            .collect();
+        for name in gone {
+            self.machine.forget(&name);
+            self.addresses.remove(&name);
+            self.passed.remove(&name);
+        }
+        self.seen.retain(|id, _| states.contains_key(id));
+    }
+
+    /// Keeps what has changed, and then publishes it; where it cannot be kept, that is told and tried again.
+    pub(super) async fn flush(&mut self) {
+        let changes = self.machine.take_changes();
+        if !changes.is_empty() || self.fault.is_some() {
+            match self.store.keep(self.start, self.machine.own()) {
+                Ok(()) => self.fault = None,
+                Err(error) => self.fault(&error),
+            }
+        }
+        if !changes.is_empty() {
+            self.publish(changes).await;
+        }
+    }
+
+    async fn publish(&mut self, changes: Vec<Change>) {
+        let chitchat = self.chitchat.chitchat();
+        // Under one lock: no peer is told the half of it.
+        let mut chitchat = chitchat.lock().await;
+        let state = chitchat.self_node_state();
+        for Change { key, record } in changes {
+            match record {
+                Some(record) => state.set(key, record.text()),
+                None if state.contains_key(&key.to_string()) => state.delete(&key.to_string()),
+                // Made and taken back in one go.
+                None => {}
+            }
+        }
+        self.untold = true;
+    }
+
+    /// Notes that what is published could not be kept.
+    fn fault(&mut self, error: &io::Error) {
+        let fault = format!("cannot keep what this node publishes: {error}");
+        if self.fault.as_ref() != Some(&fault) {
+            tracing::error!("{fault}");
+        }
+        self.fault = Some(fault);
+    }
+
+    /// Tells peers at once of what was published.
+    pub(super) fn tell(&mut self) {
+        if !std::mem::take(&mut self.untold) {
+            return;
+        }
+        let mut peers: Vec<&SocketAddr> = self.addresses.values().collect();
+        // Another start at each change, so that no peer is always the last to know.
+        let count = peers.len().max(1);
+        peers.rotate_left((self.machine.version() % count as u64) as usize);
+        for peer in peers.into_iter().take(TOLD_AT_ONCE) {
+            if let Err(error) = self.chitchat.gossip(*peer) {
+                tracing::warn!("cannot gossip: {error:#}");
+            }
+        }
+    }
+
+    /// Whether the gossip itself has ended, which it should not.
+    pub(super) fn has_ended(&self) -> bool {
+        self.chitchat.termination_watcher().now_or_never().is_some()
+    }
+
+    /// Starts the gossip again, by another start.
+    pub(super) async fn respawn(&mut self, gossiping: &Gossiping<'_>) -> anyhow::Result<()> {
+        let start = self.start + 1;
+        self.chitchat = spawn(self.machine.name(), start, gossiping).await?;
+        self.start = start;
+        self.seen.clear();
+        self.machine.restart(start);
+        self.flush().await;
+        Ok(())
+    }
+
+    /// Peers that are heard of and have not said all yet.
+    pub(super) async fn unheard(&self) -> usize {
+        let chitchat = self.chitchat.chitchat();
+        let chitchat = chitchat.lock().await;
+        let own = chitchat.self_chitchat_id();
+        let states = chitchat.node_states().iter().filter(|(id, _)| id.node_id != own.node_id);
+        let (mut latest, mut unheard) = (BTreeMap::new(), 0);
+        for (id, state) in states {
+            latest.insert(&id.node_id, (id, state));
+        }
+        for (id, state) in latest.into_values() {
+            let beats = self.seen.get(id).map_or(0, |seen| seen.beats);
+            unheard += usize::from(beats > 0 && !state.contains_key(&Key::Node.to_string()));
+        }
+        unheard
+    }
+
+    /// The highest start of this node's name that peers know.
+    pub(super) async fn start_elsewhere(&self) -> Option<u64> {
+        let chitchat = self.chitchat.chitchat();
+        let chitchat = chitchat.lock().await;
+        let own = chitchat.self_chitchat_id();
+        let others = chitchat.node_states().keys().filter(|id| id.node_id == own.node_id && *id != own);
+        others.map(|id| id.generation_id).max()
+    }
+
+    /// The number of this start.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Where another node of this node's name gossips from.
+    pub(super) fn double(&self) -> Option<SocketAddr> {
+        self.double
+    }
+
+    /// Where a peer gossips.
+    pub(super) fn address(&self, name: &str) -> Option<SocketAddr> {
+        self.addresses.get(name).copied()
+    }
+
+    /// How many peers have been heard.
+    pub(super) fn peers(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// What of each peer could not be taken in.
+    pub(super) fn passed(&self) -> impl Iterator<Item = (&str, Passed)> {
+        self.passed.iter().map(|(name, passed)| (name.as_str(), *passed))
+    }
+
+    /// Why what is published could not be kept, while it cannot.
+    pub(super) fn faulty(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+}
+
+async fn spawn(name: &str, start: u64, gossiping: &Gossiping<'_>) -> anyhow::Result<ChitchatHandle> {
+    let config = ChitchatConfig {
+        chitchat_id: ChitchatId::new(name, start, gossiping.address),
+        cluster_id: "overlay".to_owned(),
+        gossip_interval: INTERVAL,
+        listen_addr: gossiping.address,
+        seed_nodes: gossiping.seeds.iter().map(ToString::to_string).collect(),
+        failure_detector_config: FailureDetectorConfig {
+            dead_node_grace_period: REMEMBERED,
+            initial_interval: INTERVAL * 2,
+            ..FailureDetectorConfig::default()
+        },
+        marked_for_deletion_grace_period: TOMBSTONES,
+        catchup_callback: None,
+        extra_liveness_predicate: None,
+        protocol_version: ProtocolVersion::V1,
+    };
+    spawn_chitchat(config, Vec::new(), gossiping.transport).await
+}
+
+/// What has been seen of a node with its latest heartbeat. The first that is heard of may be a dead one's.
+fn beaten(seen: Seen, state: &NodeState) -> Seen {
+    let beat = u64::from(state.heartbeat());
+    let grown = seen.beat > 0 && beat > seen.beat;
+    Seen { beat: seen.beat.max(beat), beats: seen.beats.saturating_add(u32::from(grown)), ..seen }
+}
