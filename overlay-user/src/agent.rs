@@ -11,9 +11,11 @@ mod core;
 #[cfg(feature = "decoders")]
 pub mod decoders;
 mod endpoints;
+mod engine;
 mod notify;
 mod preflight;
 mod reconcile;
+mod registry;
 mod report;
 mod upgrade;
 mod veths;
@@ -35,7 +37,7 @@ use crate::{
     config::Config,
     datapath::bpf::OpenOptions,
     netlink::watch::{Change, Watch},
-    source::{FileSource, Source as _},
+    source::{Engine, Source as _},
 };
 
 pub use self::upgrade::upgrade;
@@ -60,19 +62,20 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     let socket = ApiSocket::bind(&paths.run_dir, config.api.group.as_deref())?;
     // Before anything is read: no change may fall between.
     let watch = Watch::start().context("cannot watch the network configuration")?;
-    let mut source = FileSource::new(config.cluster.file.path.clone());
     let options = OpenOptions {
         trace_sample: config.trace.sample,
         by: preflight::by(config.node.hooks)?,
         ..OpenOptions::default()
     };
     let mut agent = Agent::open(paths, &config, options).await?;
+    let mut source = engine::open(paths, &config, &mut agent).await?;
     if config.trace.sample > 0
         && let Some(trace) = agent.take_trace()
     {
         tokio::spawn(trace.run());
     }
     agent.start(source.next().await).await?;
+    let gossip = agent.gossip.clone();
     let agent = Arc::new(Mutex::new(agent));
     let (done, stopped) = tokio::sync::oneshot::channel::<()>();
     let api =
@@ -85,6 +88,9 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     notify.ready();
     run_loop(&agent, source, watch, stop, &mut notify).await;
     notify.stopping();
+    if let Some(gossip) = gossip {
+        gossip.pause().await;
+    }
     drop(done);
     api.await?.context("the API socket failed")?;
     tracing::info!("stopped; what is installed goes on forwarding");
@@ -94,7 +100,7 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
 /// Takes in what happens until a signal ends it.
 async fn run_loop(
     agent: &Shared,
-    mut source: FileSource,
+    mut source: Engine,
     mut watch: Watch,
     mut stop: (Signal, Signal),
     notify: &mut Notify,

@@ -1,6 +1,9 @@
 //! `overlay.toml`: what is set per node.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     cluster::{check_name, read_vteps},
@@ -11,11 +14,13 @@ use crate::{
 };
 
 mod api;
+mod gossip;
 mod log;
 #[cfg(test)]
 mod tests;
 
 pub use api::ApiSection;
+pub use gossip::{GOSSIP_PORT, GossipSection};
 pub use log::{LogFormat, LogSection};
 
 /// The largest overlay.toml.
@@ -23,7 +28,7 @@ const LIMIT: u64 = 1 << 20;
 /// Where the kernel tells the host name.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 /// The engines of the contract that this version does not have.
-const LATER_ENGINES: [&str; 3] = ["gossip", "etcd", "kubernetes"];
+const LATER_ENGINES: [&str; 2] = ["etcd", "kubernetes"];
 
 /// The configuration of this node, valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +100,8 @@ pub struct ClusterSection {
     pub engine: Engine,
     /// `[cluster.file]`
     pub file: FileSection,
+    /// `[cluster.gossip]`
+    pub gossip: GossipSection,
 }
 
 /// A membership engine.
@@ -102,6 +109,8 @@ pub struct ClusterSection {
 pub enum Engine {
     /// A file that is watched.
     File,
+    /// Every node tells the others what it has.
+    Gossip,
 }
 
 /// The engine `file`.
@@ -144,6 +153,7 @@ impl Engine {
     pub const fn name(self) -> &'static str {
         match self {
             Self::File => "file",
+            Self::Gossip => "gossip",
         }
     }
 }
@@ -157,6 +167,18 @@ impl Config {
         let host_name = text_file::read(Path::new(HOST_NAME), 1024).unwrap_or_default();
         Self::parse(&text, host_name.trim_end())
             .map_err(|error| ConfigError::Invalid { path: path.to_owned(), error })
+    }
+
+    /// The configuration of a node that has none and joins a gossip cluster by a token: its name is the host's, its
+    /// VTEP the address by which it reaches the cluster.
+    ///
+    /// # Errors
+    ///
+    /// Where the host's name cannot be a node's.
+    pub fn joined(vtep: IpAddr) -> Result<Self, DocumentError> {
+        let host_name = text_file::read(Path::new(HOST_NAME), 1024).unwrap_or_default();
+        let text = format!("[node]\nvtep = \"{vtep}\"\n[cluster]\nengine = \"gossip\"\n");
+        Self::parse(&text, host_name.trim_end())
     }
 
     /// Reads the text of an overlay.toml; the node is called `host_name` unless the text names it.
@@ -265,13 +287,15 @@ fn read_cluster(root: &Table<'_>) -> Result<ClusterSection, DocumentError> {
     let mut section = ClusterSection {
         engine: Engine::File,
         file: FileSection { path: "/etc/overlay/cluster.toml".into() },
+        gossip: GossipSection::default(),
     };
     let Some(cluster) = root.table("cluster")? else { return Ok(section) };
     // The engine first: the table of an engine that is not built in would only be an unknown key.
     if let Some(value) = cluster.get("engine") {
         section.engine = read_engine(&value)?;
     }
-    cluster.only(&["engine", "file"])?;
+    cluster.only(&["engine", "file", "gossip"])?;
+    section.gossip = gossip::read(&cluster)?;
     if let Some(file) = cluster.table("file")? {
         file.only(&["path"])?;
         if let Some(value) = file.get("path") {
@@ -287,12 +311,16 @@ fn read_cluster(root: &Table<'_>) -> Result<ClusterSection, DocumentError> {
 
 fn read_engine(value: &Value<'_>) -> Result<Engine, DocumentError> {
     let name = value.string()?;
-    if name == Engine::File.name() {
-        Ok(Engine::File)
+    let engines = [Engine::File, Engine::Gossip];
+    if let Some(engine) = engines.into_iter().find(|engine| engine.name() == name) {
+        Ok(engine)
     } else if LATER_ENGINES.contains(&name) {
-        Err(value.error(&format!("engine {} is not built into this version: use \"file\"", quoted(name))))
+        Err(value.error(&format!(
+            "engine {} is not built into this version: use \"gossip\" or \"file\"",
+            quoted(name)
+        )))
     } else {
-        let remedy = suggestion(name, [Engine::File.name()], "engines");
+        let remedy = suggestion(name, engines.map(Engine::name), "engines");
         Err(value.error(&format!("unknown engine {}; {remedy}", quoted(name))))
     }
 }

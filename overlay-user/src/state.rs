@@ -21,7 +21,7 @@ mod problems;
 mod tests;
 
 pub use self::{
-    bind::{BindError, Wanted},
+    bind::{BindError, Wanted, read_ips, read_mac, unknown_network},
     problems::Problem,
 };
 

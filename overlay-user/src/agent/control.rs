@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Shared, report};
+use super::{Shared, registry, report};
 use crate::{
     api::{
         server::{Answer, Control, Refusal},
@@ -11,7 +11,9 @@ use crate::{
         },
     },
     cluster::EndpointId,
+    event::Event,
     netns::NamespaceFds,
+    source::gossip::Gossip,
 };
 
 /// The API's way to the agent.
@@ -32,6 +34,11 @@ impl Handle {
         tokio::spawn(work(Arc::clone(&self.0)))
             .await
             .unwrap_or_else(|error| Err(Refusal::failed(format!("the agent failed: {error}; see its log"))))
+    }
+
+    /// The engine, where it is one that this node tells something.
+    async fn gossip(&self) -> Option<Gossip> {
+        self.0.lock().await.gossip.clone()
     }
 
     /// Finds an endpoint by its id, or by its name where only one has it.
@@ -55,6 +62,12 @@ impl Handle {
     }
 }
 
+/// Takes in at once what this node has changed itself.
+async fn follow(agent: &Shared, gossip: &Gossip) {
+    let cluster = gossip.view().await.cluster;
+    agent.lock().await.take_event(Event::Cluster(cluster)).await;
+}
+
 impl Control for Handle {
     async fn status(&self) -> Answer<Status> {
         report::status(&mut *self.0.lock().await)
@@ -72,6 +85,11 @@ impl Control for Handle {
     }
 
     async fn network_create(&self, create: NetworkCreate) -> Answer<NetworkInfo> {
+        if let Some(gossip) = self.gossip().await {
+            registry::create_network(&gossip, &create).await?;
+            follow(&self.0, &gossip).await;
+            return self.network(create.name).await;
+        }
         let block = report::network_block(&*self.0.lock().await, &create)?;
         Err(Refusal::conflict(format!(
             "engine \"file\" is read-only; to create the network, add this to the cluster file:\n\n{block}"
@@ -80,6 +98,11 @@ impl Control for Handle {
 
     async fn network_delete(&self, name: String) -> Answer<()> {
         self.network(name.clone()).await?;
+        if let Some(gossip) = self.gossip().await {
+            registry::delete_network(&gossip, &name).await?;
+            follow(&self.0, &gossip).await;
+            return Ok(());
+        }
         Err(Refusal::conflict(format!(
             "engine \"file\" is read-only; to delete network {name:?}, remove it and its endpoints from the cluster file"
         )))
@@ -99,15 +122,34 @@ impl Control for Handle {
     }
 
     async fn endpoint_add(&self, add: EndpointAdd, namespace: NamespaceFds) -> Answer<EndpointInfo> {
-        let id = self
-            .whole(|agent| async move { agent.lock().await.add_endpoint(&add, &namespace).await })
-            .await?;
+        let id = match self.gossip().await {
+            Some(gossip) => {
+                let work =
+                    |agent| async move { registry::add_endpoint(&agent, &gossip, add, &namespace).await };
+                self.whole(work).await?
+            }
+            None => {
+                let work =
+                    |agent: Shared| async move { agent.lock().await.add_endpoint(&add, &namespace).await };
+                self.whole(work).await?
+            }
+        };
         self.endpoint(id.to_string()).await
     }
 
     async fn endpoint_delete(&self, id: String) -> Answer<()> {
         let id = self.find(&id).await?;
-        self.whole(|agent| async move { agent.lock().await.delete_endpoint(&id).await }).await
+        match self.gossip().await {
+            Some(gossip) => {
+                self.whole(|agent| async move {
+                    registry::delete_endpoint(&agent, &gossip, &id).await?;
+                    follow(&agent, &gossip).await;
+                    Ok(())
+                })
+                .await
+            }
+            None => self.whole(|agent| async move { agent.lock().await.delete_endpoint(&id).await }).await,
+        }
     }
 
     async fn nodes(&self) -> Answer<Vec<NodeInfo>> {

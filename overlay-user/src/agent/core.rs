@@ -12,8 +12,10 @@ use crate::{
     datapath::bpf::{Bpf, OpenOptions, TraceReader},
     event::Event,
     netlink::{Host, UnderlaySelect, anchor},
+    source::gossip::Gossip,
     state::{Problem, State},
     tables::Ifindex,
+    vteps::Vteps,
 };
 
 /// One node's agent.
@@ -25,6 +27,10 @@ pub(super) struct Agent {
     /// The MTU that each veth was last seen with as it should be.
     pub(super) mtus: BTreeMap<EndpointId, u16>,
     pub(super) engine: &'static str,
+    /// The engine, where it is one that this node tells something.
+    pub(super) gossip: Option<Gossip>,
+    /// The addresses of the underlay device when the agent started.
+    pub(super) vteps: Vteps,
     /// Name of the underlay device, once it was found.
     pub(super) underlay_name: Option<String>,
     /// What the agent itself could not do, by a name for each, until it could.
@@ -57,7 +63,9 @@ impl Agent {
             host,
             bindings,
             mtus: BTreeMap::new(),
-            engine: "file",
+            engine: config.cluster.engine.name(),
+            gossip: None,
+            vteps: underlay.vteps,
             underlay_name: Some(underlay.name),
             troubles: Vec::new(),
             select,
@@ -88,6 +96,7 @@ impl Agent {
         self.note(&first);
         self.state.apply(first);
         self.restore().await.context("cannot list the network devices")?;
+        self.give_up_unbound().await;
         self.remove_orphans().await;
         self.underlay_changed().await;
         self.note_state();
@@ -135,6 +144,7 @@ impl Agent {
                 let name = self.host.link(underlay.ifindex).await.ok().flatten().map(|link| link.name);
                 self.underlay_name = name.or(self.underlay_name.take());
                 self.note_neighbours();
+                self.tell_vteps(underlay.vteps).await;
                 self.state.apply(Event::Underlay(underlay));
                 self.over("underlay");
             }
@@ -153,6 +163,7 @@ impl Agent {
         for id in &gone {
             tracing::warn!(endpoint = %id, "its container is gone");
             self.forget(id);
+            self.give_up(id).await;
         }
         self.underlay_changed().await;
     }
@@ -165,6 +176,7 @@ impl Agent {
                 for id in gone.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
                     tracing::warn!(endpoint = %id, "its container is gone");
                     self.forget(&id);
+                    self.give_up(&id).await;
                 }
             }
             Err(error) => tracing::warn!(%error, "cannot list the network devices"),

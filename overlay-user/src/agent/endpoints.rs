@@ -154,6 +154,10 @@ impl Agent {
     pub(super) async fn remove_orphans(&mut self) {
         let orphans: Vec<_> = self.state.orphans().map(|(id, ifindex)| (id.clone(), ifindex)).collect();
         for (id, ifindex) in orphans {
+            if self.publishes(&id).await {
+                // It does not hold for now, is not forwarded to, and may hold again.
+                continue;
+            }
             tracing::warn!(endpoint = %id, "not in the cluster any more; its interface is removed");
             self.forget(&id);
             self.sync().await;

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use super::{core::Agent, preflight};
+use super::{core::Agent, engine, preflight};
 use crate::{
     cli::Paths,
     config::Config,
     datapath::{Datapath as _, DatapathError, ProgramInfo, bpf::OpenOptions},
-    source::{FileSource, Source as _},
+    event::Event,
 };
 
 /// Swaps the programs, and the maps where they are of another version, while everything goes on forwarding. What
@@ -22,8 +22,8 @@ pub fn upgrade(paths: &Paths, downgrade: bool) -> anyhow::Result<ExitCode> {
         let (mut agent, beside) = open(paths, &config, downgrade).await?;
         let staged = agent.reconciler.datapath.is_staged();
         let before = agent.reconciler.datapath.programs()?;
-        let mut source = FileSource::new(config.cluster.file.path.clone());
-        if let Err(error) = bring_up(&mut agent, &mut source).await {
+        let cluster = engine::once(paths, &config).await?;
+        if let Err(error) = bring_up(&mut agent, cluster).await {
             agent.reconciler.datapath.roll_back().context("cannot put the former programs back")?;
             return Err(error.context("nothing was changed"));
         }
@@ -53,8 +53,8 @@ async fn open(paths: &Paths, config: &Config, downgrade: bool) -> anyhow::Result
     }
 }
 
-async fn bring_up(agent: &mut Agent, source: &mut FileSource) -> anyhow::Result<()> {
-    agent.start(source.next().await).await?;
+async fn bring_up(agent: &mut Agent, cluster: Event) -> anyhow::Result<()> {
+    agent.start(cluster).await?;
     if let Some(error) = agent.reconciler.error() {
         bail!("{error}");
     }

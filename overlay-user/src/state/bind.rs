@@ -154,9 +154,8 @@ impl State {
 
 impl<'a> Choice<'a> {
     fn read(wanted: &Wanted<'a>, network: &Network) -> Result<Self, BindError> {
-        let ips = wanted.ips.iter().map(|text| read_ip(text, network)).collect::<Result<_, _>>()?;
-        let mac = wanted.mac.map(|text| text.parse().map_err(|_| BindError::InvalidMac(quoted(text))));
-        Ok(Self { ips, mac: mac.transpose()?, name: wanted.name })
+        let ips = read_ips(wanted.ips, network)?;
+        Ok(Self { ips, mac: wanted.mac.map(read_mac).transpose()?, name: wanted.name })
     }
 
     /// Whether what chooses before everything else chooses this endpoint.
@@ -203,9 +202,28 @@ impl<'a> Choice<'a> {
     }
 }
 
-fn unknown_network(cluster: &Cluster, network: &str) -> BindError {
+/// Reads the addresses that an endpoint of the network is to have.
+///
+/// # Errors
+///
+/// Where one cannot be an endpoint's.
+pub fn read_ips(texts: &[String], network: &Network) -> Result<Vec<IpAddr>, BindError> {
+    texts.iter().map(|text| read_ip(text, network)).collect()
+}
+
+/// Reads a MAC address.
+///
+/// # Errors
+///
+/// Where it is none.
+pub fn read_mac(text: &str) -> Result<MacAddr, BindError> {
+    text.parse().map_err(|_| BindError::InvalidMac(quoted(text)))
+}
+
+/// What is said of a network that is not there.
+pub fn unknown_network(cluster: &Cluster, network: &str) -> BindError {
     let remedy = if cluster.networks.is_empty() {
-        "add it to the cluster file as a [[network]]".to_owned()
+        "create it first, or with engine \"file\" add it to the cluster file as a [[network]]".to_owned()
     } else {
         suggestion(network, cluster.networks.keys().map(String::as_str), "networks")
     };

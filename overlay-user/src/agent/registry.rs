@@ -1,0 +1,189 @@
+//! Networks and endpoints that are made and deleted through an engine that this node tells something.
+//!
+//! The engine decides whether they can be; the container is bound to what it has taken.
+
+use ipnet::IpNet;
+use overlay_common::Vni;
+
+use super::{Shared, core::Agent};
+use crate::{
+    api::{
+        server::{Answer, Refusal},
+        types::{EndpointAdd, NetworkCreate},
+    },
+    cluster::{Cluster, EndpointId, check_name},
+    event::Event,
+    membership::{self, machine::Wanted, record::NodeRecord},
+    netns::NamespaceFds,
+    source::gossip::{Gossip, definition},
+    state::{BindError, read_ips, read_mac, unknown_network},
+    vteps::Vteps,
+};
+
+/// Makes a network.
+pub(super) async fn create_network(gossip: &Gossip, create: &NetworkCreate) -> Answer<()> {
+    check_name(&create.name, false).map_err(|message| Refusal::invalid(format!("NAME: {message}")))?;
+    if create.encrypted {
+        return Err(Refusal::invalid("--encrypted: this version cannot encrypt; leave it out"));
+    }
+    if create.subnets.is_empty() {
+        return Err(Refusal::invalid("--subnet: a network needs a subnet; give one like 10.1.0.0/24"));
+    }
+    let read = |text: &String| {
+        text.parse::<IpNet>().map_err(|_| {
+            Refusal::invalid(format!("--subnet: {text:?} is no subnet; write it like 10.1.0.0/24"))
+        })
+    };
+    let subnets: Vec<IpNet> = create.subnets.iter().map(read).collect::<Answer<_>>()?;
+    let vni = create.vni.map(Vni::new).transpose();
+    let vni = vni.map_err(|error| Refusal::invalid(format!("--vni: {error}; choose one in that range")))?;
+    check_definition(create, &subnets)?;
+    let definition = definition(subnets, Vec::new(), create.mtu);
+    gossip.create_network(&create.name, vni, definition).await.map_err(refusal)?;
+    Ok(())
+}
+
+/// Checks a network as a cluster file with it alone would be.
+fn check_definition(create: &NetworkCreate, subnets: &[IpNet]) -> Answer<()> {
+    let vni =
+        Vni::new(create.vni.unwrap_or(1)).map_err(|error| Refusal::invalid(format!("--vni: {error}")))?;
+    let block = crate::cluster::network_block(&create.name, vni, subnets, create.mtu);
+    let alone = format!("[[node]]\nname = \"h\"\nvtep = \"192.0.2.1\"\n{block}");
+    Cluster::parse(&alone).map(drop).map_err(|error| Refusal::invalid(error.message))
+}
+
+/// Deletes a network.
+pub(super) async fn delete_network(gossip: &Gossip, name: &str) -> Answer<()> {
+    gossip.delete_network(name).await.map_err(refusal)
+}
+
+/// Makes an endpoint and binds a container to it; what fails later is undone.
+pub(super) async fn add_endpoint(
+    agent: &Shared,
+    gossip: &Gossip,
+    add: EndpointAdd,
+    fds: &NamespaceFds,
+) -> Answer<EndpointId> {
+    let wanted = wanted(gossip, &add).await?;
+    let unbound = agent.lock().await.unbound(&wanted);
+    let (id, is_new) = match unbound {
+        Some(id) => (id, false),
+        None => (gossip.add_endpoint(&wanted).await.map_err(refusal)?, true),
+    };
+    let mut agent = agent.lock().await;
+    let view = gossip.view().await;
+    let result = if view.cluster.endpoints.contains_key(&id) {
+        agent.take_event(Event::Cluster(view.cluster)).await;
+        // By its MAC address it is chosen from among all.
+        let add = EndpointAdd { ips: Vec::new(), mac: Some(id.mac().to_string()), name: None, ..add };
+        agent.add_endpoint(&add, fds).await
+    } else {
+        Err(Refusal::conflict("another node has claimed the address at the same time; try again"))
+    };
+    if result.is_err() && is_new {
+        // It fails where it is gone already.
+        let _gone = gossip.delete_endpoint(&id).await;
+    }
+    result
+}
+
+/// What is wanted of the engine, read.
+async fn wanted(gossip: &Gossip, add: &EndpointAdd) -> Answer<Wanted> {
+    let invalid = |error: BindError| Refusal::invalid(error.to_string());
+    let cluster = gossip.view().await.cluster;
+    let network = cluster.networks.get(&add.network);
+    let network = network.ok_or_else(|| invalid(unknown_network(&cluster, &add.network)))?;
+    if let Some(name) = &add.name {
+        check_name(name, true).map_err(|message| Refusal::invalid(format!("--name: {message}")))?;
+    }
+    Ok(Wanted {
+        network: add.network.clone(),
+        ips: read_ips(&add.ips, network).map_err(invalid)?,
+        mac: add.mac.as_deref().map(read_mac).transpose().map_err(invalid)?,
+        name: add.name.clone(),
+    })
+}
+
+/// Unbinds a container, and deletes its endpoint.
+pub(super) async fn delete_endpoint(agent: &Shared, gossip: &Gossip, id: &EndpointId) -> Answer<()> {
+    if !gossip.owns(id).await {
+        return gossip.delete_endpoint(id).await.map_err(refusal);
+    }
+    let mut agent = agent.lock().await;
+    if agent.state.bound(id).is_some() {
+        agent.delete_endpoint(id).await?;
+    }
+    gossip.delete_endpoint(id).await.map_err(refusal)
+}
+
+impl Agent {
+    /// An endpoint of this node that fits, has been chosen by something, and has no container.
+    fn unbound(&self, wanted: &Wanted) -> Option<EndpointId> {
+        if wanted.ips.is_empty() && wanted.mac.is_none() && wanted.name.is_none() {
+            return None;
+        }
+        let fits = |id: &EndpointId, endpoint: &crate::cluster::Endpoint| {
+            endpoint.network == wanted.network
+                && wanted.ips.iter().all(|ip| endpoint.ips.contains(ip))
+                && wanted.mac.is_none_or(|mac| mac == endpoint.mac)
+                && (wanted.name.is_none() || wanted.name == endpoint.name)
+                && self.state.bound(id).is_none()
+        };
+        self.state.local_endpoints().find(|(id, endpoint)| fits(id, endpoint)).map(|(id, _)| id.clone())
+    }
+
+    /// Whether this node publishes an endpoint, whether it holds or not.
+    pub(super) async fn publishes(&self, id: &EndpointId) -> bool {
+        match &self.gossip {
+            Some(gossip) => gossip.owns(id).await,
+            None => false,
+        }
+    }
+
+    /// Deletes an endpoint whose container is gone, where it was made for it.
+    pub(super) async fn give_up(&self, id: &EndpointId) {
+        if let Some(gossip) = &self.gossip {
+            // It fails where it has been deleted meanwhile.
+            let _gone = gossip.delete_endpoint(id).await;
+        }
+    }
+
+    /// Deletes the endpoints whose containers went while no agent ran.
+    pub(super) async fn give_up_unbound(&mut self) {
+        let Some(gossip) = self.gossip.clone() else { return };
+        for id in gossip.own_endpoints().await {
+            if self.state.bound(&id).is_none() {
+                tracing::warn!(endpoint = %id, "its container is gone; the endpoint is deleted");
+                self.give_up(&id).await;
+            }
+        }
+    }
+
+    /// Tells the others this node's addresses, where they are others now.
+    pub(super) async fn tell_vteps(&self, vteps: Vteps) {
+        if let Some(gossip) = &self.gossip {
+            gossip.set_node(|node| NodeRecord { vteps: vteps.iter().collect(), ..node }).await;
+        }
+    }
+}
+
+/// A refusal of the engine, as the API has it.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
+fn refusal(refusal: membership::refusal::Refusal) -> Refusal {
+    use membership::refusal::Refusal as Why;
+    let message = refusal.to_string();
+    match refusal {
+        Why::Address(_) => Refusal::invalid(format!("--ip: {message}")),
+        Why::NoNetwork(_) | Why::NoEndpoint(_) => Refusal::not_found(message),
+        Why::Settling => Refusal::unavailable(message),
+        Why::NetworkExists { .. }
+        | Why::VniTaken { .. }
+        | Why::NoVni
+        | Why::NetworkInUse { .. }
+        | Why::AddressTaken { .. }
+        | Why::MacTaken { .. }
+        | Why::Exhausted(_)
+        | Why::TooManyEndpoints
+        | Why::ElsewhereEndpoint { .. } => Refusal::conflict(message),
+    }
+}
