@@ -12,6 +12,8 @@ mod core;
 pub mod decoders;
 mod endpoints;
 mod engine;
+mod history;
+mod members;
 mod notify;
 mod preflight;
 mod reconcile;

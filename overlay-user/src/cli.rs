@@ -7,6 +7,7 @@ pub mod decoders;
 mod output;
 mod status;
 mod table;
+mod time;
 
 pub use args::Paths;
 
@@ -69,6 +70,7 @@ fn dispatch(cli: &Cli, entry: &Entry) -> ExitCode {
         Command::Network(_)
         | Command::Endpoint(_)
         | Command::Node(_)
+        | Command::Events(_)
         | Command::Drops(_)
         | Command::Dump(_) => match commands::run(&cli.paths, &cli.command) {
             Ok(text) => print(&text, ExitCode::SUCCESS),
@@ -188,6 +190,7 @@ mod tests {
             "endpoint show blue.02420a010001 -o json",
             "endpoint delete blue.02420a010001",
             "node list -o table",
+            "events --last 20 -o json",
             "drops --all",
             "dump fdb -o json",
             "dump flood",

@@ -7,7 +7,8 @@ use crate::{
     api::{
         server::{Answer, Control, Refusal},
         types::{
-            DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status, Table,
+            Change, DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status,
+            Table,
         },
     },
     cluster::EndpointId,
@@ -46,8 +47,13 @@ impl Handle {
         let agent = self.0.lock().await;
         let endpoints = agent.state.cluster().map(|cluster| &cluster.endpoints);
         let all = || endpoints.into_iter().flatten();
-        if let Some((id, _)) = all().find(|(known, _)| known.to_string() == id) {
+        if let Some((id, _)) = all().find(|(known, _)| known.as_str() == id) {
             return Ok(id.clone());
+        }
+        if let (Some(gossip), Ok(id)) = (&agent.gossip, id.parse::<EndpointId>())
+            && gossip.owns(&id).await
+        {
+            return Ok(id);
         }
         let mut named = all().filter(|(_, endpoint)| endpoint.name.as_deref() == Some(id)).map(|(id, _)| id);
         match (named.next(), named.next()) {
@@ -109,12 +115,19 @@ impl Control for Handle {
     }
 
     async fn endpoints(&self) -> Answer<Vec<EndpointInfo>> {
-        Ok(report::endpoints(&*self.0.lock().await))
+        let refused = match self.gossip().await {
+            Some(gossip) => gossip.refused().await,
+            None => Vec::new(),
+        };
+        let agent = self.0.lock().await;
+        let mut endpoints = report::endpoints(&agent);
+        endpoints.extend(report::quarantined(&agent, &refused));
+        Ok(endpoints)
     }
 
     async fn endpoint(&self, id: String) -> Answer<EndpointInfo> {
         let id = self.find(&id).await?;
-        let mut endpoints = report::endpoints(&*self.0.lock().await).into_iter();
+        let mut endpoints = self.endpoints().await?.into_iter();
         let id = id.to_string();
         endpoints
             .find(|endpoint| endpoint.id == id)
@@ -153,7 +166,15 @@ impl Control for Handle {
     }
 
     async fn nodes(&self) -> Answer<Vec<NodeInfo>> {
-        Ok(report::nodes(&*self.0.lock().await))
+        let peers = match self.gossip().await {
+            Some(gossip) => gossip.peers().await,
+            None => Vec::new(),
+        };
+        Ok(report::nodes(&*self.0.lock().await, &peers))
+    }
+
+    async fn events(&self) -> Answer<Vec<Change>> {
+        Ok(self.0.lock().await.history.changes())
     }
 
     async fn drops(&self) -> Answer<Vec<DropInfo>> {

@@ -6,8 +6,8 @@ use super::{
     openapi::Document,
     server::{Answer, Control, Refusal},
     types::{
-        DropInfo, EndpointAdd, EndpointInfo, ErrorBody, NetworkCreate, NetworkInfo, NodeInfo, Row, Status,
-        Table,
+        Change, DropInfo, EndpointAdd, EndpointInfo, ErrorBody, NetworkCreate, NetworkInfo, NodeInfo, Row,
+        Status, Table,
     },
 };
 use crate::netns::NamespaceFds;
@@ -29,6 +29,12 @@ pub(super) async fn status<C: Control>(Agent(control): Agent<C>) -> Response {
 #[utoipa::path(get, path = "/v1/nodes", responses((status = 200, body = Vec<NodeInfo>)))]
 pub(super) async fn nodes<C: Control>(Agent(control): Agent<C>) -> Response {
     reply(control.nodes().await)
+}
+
+/// What has changed in the cluster, as far back as it is kept.
+#[utoipa::path(get, path = "/v1/events", responses((status = 200, body = Vec<Change>)))]
+pub(super) async fn events<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.events().await)
 }
 
 /// All drop counters, also those at zero.

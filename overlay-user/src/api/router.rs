@@ -21,6 +21,7 @@ pub(super) fn router<C: Control>(control: C, admins: Admins) -> Router {
     let (router, api) = OpenApiRouter::<C>::with_openapi(empty())
         .routes(routes!(handlers::status))
         .routes(routes!(handlers::nodes))
+        .routes(routes!(handlers::events))
         .routes(routes!(handlers::drops))
         .routes(routes!(handlers::dump))
         .routes(routes!(handlers::networks, handlers::network_create))

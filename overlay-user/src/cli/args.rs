@@ -72,6 +72,9 @@ pub(super) enum Command {
     /// List the nodes of the cluster
     #[command(subcommand, after_help = "Example: overlay node list")]
     Node(Node),
+    /// Show what has changed in the cluster, and when
+    #[command(after_help = "Example: overlay events --last 20")]
+    Events(Events),
     /// Show how many frames were dropped, by reason
     #[command(after_help = "Example: overlay drops --all -o json")]
     Drops(Drops),
@@ -192,6 +195,15 @@ pub(super) struct Named {
     /// Its name or identifier
     #[arg(value_name = "NAME")]
     pub(super) name: String,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Events {
+    /// Show so many, the latest ones
+    #[arg(long, value_name = "N")]
+    pub(super) last: Option<usize>,
     #[command(flatten)]
     pub(super) output: Output,
 }

@@ -8,7 +8,7 @@ use crate::{
     api::{
         client::{ATTACH_TIMEOUT, Client, TIMEOUT, segment},
         socket_path,
-        types::{self, DropInfo, EndpointInfo, Health, NetworkInfo, NodeInfo, Status, Table},
+        types::{self, Change, DropInfo, EndpointInfo, Health, NetworkInfo, NodeInfo, Status, Table},
     },
     netns,
 };
@@ -47,6 +47,12 @@ pub(super) fn run(paths: &Paths, command: &Command) -> anyhow::Result<String> {
             Command::Node(Node::List(output)) => {
                 let nodes: Vec<NodeInfo> = client.get("/v1/nodes").await?;
                 output::render(*output, &nodes, |nodes| output::nodes(nodes))
+            }
+            Command::Events(args) => {
+                let mut events: Vec<Change> = client.get("/v1/events").await?;
+                let older = args.last.map_or(0, |last| events.len().saturating_sub(last));
+                events.drain(..older);
+                output::render(args.output, &events, |events| output::events(events))
             }
             Command::Drops(args) => drops(&client, args).await,
             Command::Dump(args) => dump(&client, args).await,

@@ -35,7 +35,7 @@ use crate::{
     membership::{
         liveness::Alive,
         machine::{Machine, Wanted},
-        record::{Definition, Key, Mode, NodeRecord},
+        record::{Definition, Key, Mode, NodeRecord, Record},
         refusal::Refusal,
         resolve::{Refused, View},
     },
@@ -106,6 +106,8 @@ pub struct Peer {
     pub alive: Alive,
     /// Where it gossips; none for this node, and for one that has not been heard since this agent started.
     pub address: Option<SocketAddr>,
+    /// The round-trip time with it, once it was measured.
+    pub rtt: Option<Duration>,
 }
 
 impl Gossip {
@@ -266,8 +268,14 @@ impl Gossip {
     }
 
     /// What is published and does not hold.
-    pub async fn refused(&self) -> Vec<Refused> {
-        self.view().await.refused
+    pub async fn refused(&self) -> Vec<(Refused, Record)> {
+        let engine = self.engine.lock().await;
+        let known = engine.machine.known();
+        let record = |refused: Refused| {
+            let record = known.part(&refused.node)?.records().get(&refused.key)?.clone();
+            Some((refused, record))
+        };
+        engine.machine.view().refused.into_iter().filter_map(record).collect()
     }
 
     /// All nodes, this one among them, those that are not there too.
@@ -280,6 +288,7 @@ impl Gossip {
                 record: machine.known().node(name)?.clone(),
                 alive: machine.alive(name),
                 address: engine.address(name),
+                rtt: None,
             })
         };
         machine.known().parts().filter_map(|(name, _)| peer(name)).collect()
