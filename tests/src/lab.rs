@@ -62,7 +62,15 @@ impl Options {
         let overlay = std::env::var_os("OVERLAY_BIN").context(
             "OVERLAY_BIN does not name the overlay binary: run this by `cargo xtask test` or `cargo xtask bench`",
         )?;
-        Ok(Self { name, overlay: overlay.into(), hosts, underlay_mtu: 1500, vteps: over_v4, cable: false, engine: Engine::File })
+        Ok(Self {
+            name,
+            overlay: overlay.into(),
+            hosts,
+            underlay_mtu: 1500,
+            vteps: over_v4,
+            cable: false,
+            engine: Engine::File,
+        })
     }
 }
 
@@ -242,7 +250,8 @@ impl Lab {
         }
         let start = Instant::now();
         for host in &self.hosts {
-            while host.ask(&["network", "list"])?.as_array().map_or(0, Vec::len) < self.cluster.networks.len() {
+            while host.ask(&["network", "list"])?.as_array().map_or(0, Vec::len) < self.cluster.networks.len()
+            {
                 if start.elapsed() > patient(GOSSIP_LIMIT) {
                     bail!("{} does not have the networks that were made on {}", host.name, first.name);
                 }

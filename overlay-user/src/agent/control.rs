@@ -2,13 +2,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Shared, registry, report};
+use super::{Shared, keys, registry, report};
 use crate::{
     api::{
         server::{Answer, Control, Refusal},
         types::{
-            Change, DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status,
-            Table,
+            Change, DropInfo, EndpointAdd, EndpointInfo, KeyInfo, KeyInstall, KeyInstalled, NetworkCreate,
+            NetworkInfo, NodeInfo, Row, Status, Table,
         },
     },
     cluster::EndpointId,
@@ -40,6 +40,12 @@ impl Handle {
     /// The engine, where it is one that this node tells something.
     async fn gossip(&self) -> Option<Gossip> {
         self.0.lock().await.gossip.clone()
+    }
+
+    /// The engine, which must be one that has keys.
+    async fn keyed(&self) -> Answer<Gossip> {
+        let none = || Refusal::conflict("engine \"file\" has no keys; they are those of engine \"gossip\"");
+        self.gossip().await.ok_or_else(none)
     }
 
     /// Finds an endpoint by its id, or by its name where only one has it.
@@ -175,6 +181,22 @@ impl Control for Handle {
 
     async fn events(&self) -> Answer<Vec<Change>> {
         Ok(self.0.lock().await.history.changes())
+    }
+
+    async fn keys(&self) -> Answer<Vec<KeyInfo>> {
+        keys::list(&self.keyed().await?).await
+    }
+
+    async fn key_install(&self, install: KeyInstall) -> Answer<KeyInstalled> {
+        keys::install(&self.keyed().await?, install).await
+    }
+
+    async fn key_use(&self, id: String) -> Answer<Vec<KeyInfo>> {
+        keys::use_key(&self.keyed().await?, &id).await
+    }
+
+    async fn key_remove(&self, id: String) -> Answer<()> {
+        keys::remove(&self.keyed().await?, &id).await
     }
 
     async fn drops(&self) -> Answer<Vec<DropInfo>> {

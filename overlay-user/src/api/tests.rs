@@ -14,7 +14,7 @@ use super::{
     socket_path,
     types::{Change, DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status},
 };
-use fake::{Fake, blue, change, drops, node, rows, status, web};
+use fake::{Fake, blue, change, drops, key, node, rows, status, web};
 use std::{
     fs::File,
     io::{Read as _, Write as _},
@@ -108,6 +108,7 @@ async fn every_route_answers_with_its_type() {
     assert_eq!(client.get::<EndpointInfo>(&path).await.expect("endpoint"), web());
     assert_eq!(client.get::<Vec<NodeInfo>>("/v1/nodes").await.expect("nodes"), [node()]);
     assert_eq!(client.get::<Vec<Change>>("/v1/events").await.expect("events"), [change()]);
+    assert_eq!(client.get::<Vec<KeyInfo>>("/v1/keys").await.expect("keys"), [key()]);
     assert_eq!(client.get::<Vec<DropInfo>>("/v1/drops").await.expect("drops"), drops());
     for table in ["fdb", "neigh", "vteps", "ports", "flood"] {
         let answer: Vec<Row> = client.get(&format!("/v1/dump/{table}")).await.expect("a table");

@@ -3,7 +3,7 @@
 mod cluster;
 mod dump;
 
-pub use cluster::{Change, ChangeKind, NodeInfo, NodeState};
+pub use cluster::{Change, ChangeKind, KeyInfo, KeyInstall, KeyInstalled, NodeInfo, NodeState};
 pub use dump::{FdbRow, NeighRow, PortRow, Row, Table, VtepRow};
 
 use serde::{Deserialize, Serialize};

@@ -58,7 +58,9 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the node agent in the foreground
-    #[command(after_help = "Example: overlay agent --join overlay1.TOKEN\n         overlay agent --config /etc/overlay/overlay.toml")]
+    #[command(
+        after_help = "Example: overlay agent --join overlay1.TOKEN\n         overlay agent --config /etc/overlay/overlay.toml"
+    )]
     Agent(Agent),
     /// Make a cluster, print its join token, change its keys
     #[command(subcommand, after_help = "Example: overlay cluster init")]

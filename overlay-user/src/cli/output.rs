@@ -6,8 +6,8 @@ use super::{
     time,
 };
 use crate::api::types::{
-    Change, ChangeKind, DropInfo, EndpointInfo, EndpointState, FdbRow, NeighRow, NetworkInfo, NodeInfo,
-    NodeState, PortRow, VtepRow,
+    Change, ChangeKind, DropInfo, EndpointInfo, EndpointState, FdbRow, KeyInfo, NeighRow, NetworkInfo,
+    NodeInfo, NodeState, PortRow, VtepRow,
 };
 use anyhow::Context as _;
 use serde::Serialize;
@@ -116,6 +116,13 @@ pub(super) fn nodes(nodes: &[NodeInfo]) -> String {
         ]
     });
     table(["NAME", "VTEP", "KIND", "STATE", "ENDPOINTS", "RTT", "VERSION", "CHANGED"], rows, "no nodes")
+}
+
+pub(super) fn keys(keys: &[KeyInfo]) -> String {
+    let rows = keys
+        .iter()
+        .map(|key| [key.id.clone(), yes(key.in_use), key.nodes.len().to_string(), key.missing.join(",")]);
+    table(["ID", "IN-USE", "NODES", "MISSING"], rows, "no keys")
 }
 
 pub(super) fn events(events: &[Change]) -> String {

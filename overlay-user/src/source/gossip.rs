@@ -32,6 +32,7 @@ use super::Source;
 use crate::{
     cluster::{Cluster, EndpointId},
     event::Event,
+    gossip::SharedRing,
     membership::{
         liveness::Alive,
         machine::{Machine, Wanted},
@@ -69,12 +70,12 @@ pub struct Options {
     pub address: SocketAddr,
     /// Where others do that are asked first; this node may be among them.
     pub seeds: Vec<SocketAddr>,
-    /// The keys of the gossip that it has, the one that it seals with first.
-    pub keys: Vec<String>,
     /// Where it keeps what it publishes.
     pub state_dir: PathBuf,
     /// What carries the messages.
     pub transport: Arc<dyn Transport>,
+    /// The keys that the transport seals with, where it does.
+    pub ring: Option<SharedRing>,
 }
 
 impl Options {
@@ -93,6 +94,8 @@ pub struct Gossip {
     changed: Arc<Notify>,
     /// That it is to end.
     ended: watch::Sender<bool>,
+    ring: Option<SharedRing>,
+    seeds: Arc<[SocketAddr]>,
 }
 
 /// A node as this one sees it.
@@ -119,7 +122,9 @@ impl Gossip {
     pub async fn join(options: Options) -> Result<Self, JoinError> {
         let engine = Arc::new(Mutex::new(join::join(&options).await?));
         let (wake, changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let gossip = Self { engine, wake, changed, ended: watch::Sender::new(false) };
+        let ended = watch::Sender::new(false);
+        let (ring, seeds) = (options.ring.clone(), options.seeds.clone().into());
+        let gossip = Self { engine, wake, changed, ended, ring, seeds };
         gossip.wake_on_news().await;
         for work in [gossip.clone().run(options).boxed(), probe::run(gossip.clone()).boxed()] {
             let mut ended = gossip.ended.subscribe();
@@ -292,6 +297,16 @@ impl Gossip {
             })
         };
         machine.known().parts().filter_map(|(name, _)| peer(name)).collect()
+    }
+
+    /// The keys of the gossip; none where it is in clear.
+    pub fn ring(&self) -> Option<&SharedRing> {
+        self.ring.as_ref()
+    }
+
+    /// Where nodes are asked first.
+    pub fn seeds(&self) -> &[SocketAddr] {
+        &self.seeds
     }
 
     /// Looks at the engine.

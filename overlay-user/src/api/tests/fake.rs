@@ -13,8 +13,8 @@ use crate::{
         server::{Answer, Control, Refusal},
         types::{
             Audit, Change, ChangeKind, Counts, DropInfo, EndpointAdd, EndpointInfo, EndpointState, FdbRow,
-            Health, NeighRow, NetworkCreate, NetworkInfo, NodeInfo, NodeState, PortRow, Problem, Program,
-            Row, SourceStatus, Status, StatusNode, Table, VtepRow,
+            Health, KeyInfo, KeyInstall, KeyInstalled, NeighRow, NetworkCreate, NetworkInfo, NodeInfo,
+            NodeState, PortRow, Problem, Program, Row, SourceStatus, Status, StatusNode, Table, VtepRow,
         },
     },
     netns::NamespaceFds,
@@ -75,6 +75,10 @@ pub(super) fn node() -> NodeInfo {
         endpoints: 1,
         changed: Some(1),
     }
+}
+
+pub(super) fn key() -> KeyInfo {
+    KeyInfo { id: "1a2b3c4d".into(), in_use: true, nodes: vec!["h1".into()], missing: Vec::new() }
 }
 
 pub(super) fn change() -> Change {
@@ -165,6 +169,21 @@ impl Control for Fake {
     }
     async fn events(&self) -> Answer<Vec<Change>> {
         Ok(vec![change()])
+    }
+    async fn keys(&self) -> Answer<Vec<KeyInfo>> {
+        Ok(vec![key()])
+    }
+    async fn key_install(&self, _install: KeyInstall) -> Answer<KeyInstalled> {
+        self.change();
+        Ok(KeyInstalled { id: "1a2b3c4d".into(), token: "overlay1.x".into() })
+    }
+    async fn key_use(&self, _id: String) -> Answer<Vec<KeyInfo>> {
+        self.change();
+        Ok(vec![key()])
+    }
+    async fn key_remove(&self, _id: String) -> Answer<()> {
+        self.change();
+        Err(Refusal::conflict("in use"))
     }
     async fn drops(&self) -> Answer<Vec<DropInfo>> {
         Ok(drops())

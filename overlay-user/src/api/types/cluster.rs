@@ -84,3 +84,34 @@ pub struct Change {
     #[serde(default)]
     pub detail: String,
 }
+
+/// A key of the gossip.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyInfo {
+    /// Its identifier; it says nothing of the key.
+    pub id: String,
+    /// Whether this node seals with it.
+    pub in_use: bool,
+    /// The nodes that have it, by name.
+    pub nodes: Vec<String>,
+    /// The nodes that have it not.
+    pub missing: Vec<String>,
+}
+
+/// `POST /v1/keys`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyInstall {
+    /// The token that has the key; without one, a new key is made.
+    #[serde(default)]
+    pub token: Option<String>,
+}
+
+/// A key that was installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyInstalled {
+    /// Its identifier.
+    pub id: String,
+    /// A token with the key, for the other nodes.
+    pub token: String,
+}

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     cluster::Cluster,
+    gossip::SharedRing,
     membership::{
         machine::Machine,
         record::{Mode, NodeRecord},
@@ -101,7 +102,7 @@ fn machine(options: &Options, store: &Store, peers: &[Recalled], start: u64) -> 
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode: Mode::Up,
         seq: 0,
-        keys: options.keys.clone(),
+        keys: options.ring.iter().flat_map(SharedRing::list).map(|key| key.id.to_string()).collect(),
     };
     let mut machine = Machine::new(&options.node, start, node, store.kept());
     for peer in peers {
