@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     files,
-    gossip::{JoinToken, Key, KeyRing, RingError},
+    gossip::{JoinToken, Key, KeyRing, RingError, TokenError},
 };
 
 /// The file of the key ring.
@@ -49,6 +49,9 @@ pub enum JoinedError {
     /// The ring cannot be used.
     #[error(transparent)]
     Ring(#[from] RingError),
+    /// No token can be made.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A file cannot be used.
     #[error("{}: {error}", path.display())]
     File {
@@ -92,7 +95,7 @@ pub fn init(state_dir: &Path, seed: SocketAddr) -> Result<JoinToken, JoinedError
     let key = Key::generate().map_err(JoinedError::Key)?;
     keep_seeds(state_dir, &[seed])?;
     KeyRing::create(&path, key.clone())?;
-    Ok(JoinToken::new(key, vec![seed]))
+    Ok(JoinToken::new(key, vec![seed])?)
 }
 
 /// Joins the cluster of a token; one that the host is of already is left as it is, but for the seeds.
@@ -116,7 +119,7 @@ pub fn token(state_dir: &Path) -> Result<JoinToken, JoinedError> {
         return Err(JoinedError::None);
     }
     let key = KeyRing::open(&path)?.in_use().cloned().ok_or(JoinedError::None)?;
-    Ok(JoinToken::new(key, seeds(state_dir)?))
+    Ok(JoinToken::new(key, seeds(state_dir)?)?)
 }
 
 /// The seeds that are kept; none where the host has joined no cluster by a token.

@@ -39,6 +39,11 @@ pub fn configure(paths: &Paths, args: &Args) -> anyhow::Result<Config> {
         joined::accept(&paths.state_dir, token)?;
     }
     config.cluster.gossip.insecure |= args.insecure;
-    config.cluster.gossip.seeds.extend(seeds);
+    let known = &mut config.cluster.gossip.seeds;
+    for seed in seeds {
+        if !known.contains(&seed) {
+            known.push(seed);
+        }
+    }
     Ok(config)
 }

@@ -7,7 +7,7 @@ use crate::{
         server::{Answer, Refusal},
         types::{KeyInfo, KeyInstall, KeyInstalled},
     },
-    gossip::{JoinToken, Key, KeyId, RingError, SharedRing},
+    gossip::{JoinToken, Key, KeyId, MOST_SEEDS, RingError, SharedRing},
     membership::{liveness::Alive, record::NodeRecord},
     source::gossip::{Gossip, Peer},
     words::list as words,
@@ -36,7 +36,9 @@ pub(super) async fn install(gossip: &Gossip, install: KeyInstall) -> Answer<KeyI
         }
         None => Key::generate().map_err(|error| Refusal::failed(format!("no key can be made: {error}")))?,
     };
-    let (id, token) = (key.id(), JoinToken::new(key.clone(), gossip.seeds().to_vec()));
+    let id = key.id();
+    let token = JoinToken::new(key.clone(), gossip.seeds().iter().copied().take(MOST_SEEDS).collect());
+    let token = token.map_err(|error| Refusal::conflict(error.to_string()))?;
     ring.install(key).map_err(refusal)?;
     tell(gossip, ring).await;
     Ok(KeyInstalled { id: id.to_string(), token: token.to_string() })

@@ -12,7 +12,10 @@ use super::{
     server::serve_with,
     socket::ApiSocket,
     socket_path,
-    types::{Change, DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status},
+    types::{
+        Change, DropInfo, EndpointAdd, EndpointInfo, KeyInfo, NetworkCreate, NetworkInfo, NodeInfo, Row,
+        Status,
+    },
 };
 use fake::{Fake, blue, change, drops, key, node, rows, status, web};
 use std::{

@@ -8,8 +8,8 @@ use std::{
 };
 
 use chitchat::{
-    Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, ProtocolVersion,
-    spawn_chitchat, transport::Transport,
+    Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, spawn_chitchat,
+    transport::Transport,
 };
 
 use futures_util::FutureExt as _;
@@ -359,7 +359,6 @@ async fn spawn(name: &str, start: u64, gossiping: &Gossiping<'_>) -> anyhow::Res
         marked_for_deletion_grace_period: TOMBSTONES,
         catchup_callback: None,
         extra_liveness_predicate: None,
-        protocol_version: ProtocolVersion::V1,
     };
     spawn_chitchat(config, Vec::new(), gossiping.transport).await
 }
