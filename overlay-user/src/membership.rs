@@ -5,6 +5,7 @@
 //! does I/O or reads a clock.
 
 mod blocks;
+mod index;
 pub mod known;
 pub mod liveness;
 pub mod machine;

@@ -12,12 +12,13 @@ use ipnet::IpNet;
 
 pub use self::endpoint::Wanted;
 use super::{
-    known::{Known, Learned},
+    known::{Known, Learned, Part},
     liveness::{Alive, Liveness},
     networks,
     record::{Key, Mode, NodeRecord, Record, Stamp},
     resolve::{self, View},
 };
+use crate::cluster::Network;
 
 /// What is to be published: a key of this node's part and its value, none where it is to be taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,10 @@ pub struct Machine {
     version: u64,
     /// The version that was last seen to.
     seen: u64,
+    /// The version of the index that networks were last carried by.
+    carried: u64,
+    /// The networks that hold, and by which version of the index.
+    networks: (u64, BTreeMap<String, Network>),
     /// Whether a deleted network may come back.
     #[cfg(feature = "broken")]
     is_broken: bool,
@@ -67,6 +72,8 @@ impl Machine {
             states: BTreeMap::new(),
             version: 1,
             seen: 0,
+            carried: 0,
+            networks: (0, BTreeMap::new()),
             #[cfg(feature = "broken")]
             is_broken: false,
         };
@@ -115,7 +122,7 @@ impl Machine {
 
     /// What it publishes.
     pub fn own(&self) -> impl Iterator<Item = (&Key, &Record)> {
-        self.known.part(&self.name).into_iter().flat_map(super::known::Part::records)
+        self.known.part(&self.name).into_iter().flat_map(Part::records)
     }
 
     /// What all nodes publish.
@@ -164,11 +171,27 @@ impl Machine {
         if node == self.name {
             return Alive::Up;
         }
-        match self.known.node(node) {
+        self.known.part(node).map_or(Alive::Gone, |part| self.alive_by(node, part))
+    }
+
+    fn alive_by(&self, node: &str, part: &Part) -> Alive {
+        if node == self.name {
+            return Alive::Up;
+        }
+        match part.node() {
             Some(record) => self.liveness.of(node, record.mode),
             // It has not said all yet.
             None => Alive::Gone,
         }
+    }
+
+    /// The networks that hold.
+    fn networks(&mut self) -> &BTreeMap<String, Network> {
+        let version = self.known.index().version();
+        if self.networks.0 != version {
+            self.networks = (version, resolve::networks(&self.known).0);
+        }
+        &self.networks.1
     }
 
     /// The cluster as this node sees it.
@@ -179,16 +202,20 @@ impl Machine {
     /// Time has come on: carries networks, and gives up blocks that others have claimed later.
     pub fn tick(&mut self, now: Duration) {
         self.liveness.tick(now);
-        let states = self.known.parts().map(|(node, _)| (node.to_owned(), self.alive(node))).collect();
-        if states != self.states {
-            self.states = states;
+        let states = || self.known.parts().map(|(node, part)| (node, self.alive_by(node, part)));
+        let is_same = states().eq(self.states.iter().map(|(node, alive)| (node.as_str(), *alive)));
+        if !is_same {
+            self.states = states().map(|(node, alive)| (node.to_owned(), alive)).collect();
             self.version += 1;
         }
         if self.seen == self.version {
             return;
         }
-        for change in networks::to_carry(&self.known, &self.name, &|node| self.alive(node)) {
-            self.publish(change.key, change.record);
+        if !is_same || self.carried != self.known.index().version() {
+            for change in networks::to_carry(&self.known, &self.name, &|node| self.alive(node)) {
+                self.publish(change.key, change.record);
+            }
+            self.carried = self.known.index().version();
         }
         self.give_up_blocks();
         self.seen = self.version;

@@ -28,10 +28,10 @@ pub(super) fn to_carry(known: &Known, me: &str, alive: AliveOf<'_>) -> Vec<Chang
     let mut changes = Vec::new();
     for (name, record) in &latest {
         let key = Key::Network((*name).to_owned());
-        let own = known.part(me).and_then(|part| part.records().get(&key));
+        let own = known.index().network(name).and_then(|network| network.records.get(me));
         let forget = record.network.is_none() && forgotten.is_some_and(|stamp| record.stamp <= *stamp);
         let wanted = !forget && is_carrier(known, me, alive, name, record);
-        let has = matches!(own, Some(Record::Network(own)) if own.stamp == record.stamp);
+        let has = own.is_some_and(|own| own.stamp == record.stamp);
         if wanted && !has {
             changes.push(Change { key, record: Some(Record::Network((*record).clone())) });
         } else if !wanted && own.is_some() {
@@ -47,10 +47,9 @@ fn is_carrier(known: &Known, me: &str, alive: AliveOf<'_>, name: &str, record: &
     if maker == me {
         return true;
     }
-    let key = Key::Network(name.to_owned());
-    let publishes = |node: &str| match known.part(node).and_then(|part| part.records().get(&key)) {
-        Some(Record::Network(own)) => own.stamp == record.stamp,
-        _ => false,
+    let publishes = |node: &str| {
+        let own = known.index().network(name).and_then(|network| network.records.get(node));
+        own.is_some_and(|own| own.stamp == record.stamp)
     };
     if alive(maker) == Alive::Up && publishes(maker) {
         return false;

@@ -67,71 +67,71 @@ pub type AliveOf<'a> = &'a dyn Fn(&str) -> Alive;
 
 /// The networks by name with the records that hold, deleted ones among them.
 pub fn latest_networks(known: &Known) -> BTreeMap<&str, &NetworkRecord> {
-    let mut latest: BTreeMap<&str, &NetworkRecord> = BTreeMap::new();
-    for (_, part) in known.parts() {
-        for (key, record) in part.records() {
-            if let (Key::Network(name), Record::Network(record)) = (key, record) {
-                let held = latest.entry(name).or_insert(record);
-                if record.stamp > held.stamp {
-                    *held = record;
-                }
-            }
-        }
-    }
-    latest
+    known.index().networks().filter_map(|(name, network)| Some((name, network.latest()?))).collect()
+}
+
+/// The record of a network that holds, deleted or not.
+pub fn latest_network<'k>(known: &'k Known, name: &str) -> Option<&'k NetworkRecord> {
+    known.index().network(name)?.latest()
 }
 
 /// Who holds each leased block of a network: the latest claim among those of nodes that are not gone.
 pub fn blocks<'k>(known: &'k Known, alive: AliveOf<'_>, network: &str) -> BTreeMap<IpNet, (u64, &'k str)> {
-    let mut held: BTreeMap<IpNet, (u64, Reverse<&str>)> = BTreeMap::new();
-    for (node, part) in known.parts().filter(|(node, _)| alive(node) < Alive::Gone) {
-        for (key, record) in part.records() {
-            if let (Key::Block(of, block), Record::Block(record)) = (key, record)
-                && of == network
-            {
-                let claim = (record.count, Reverse(node));
-                held.entry(*block).and_modify(|held| *held = claim.max(*held)).or_insert(claim);
-            }
-        }
-    }
-    held.into_iter().map(|(block, (count, Reverse(node)))| (block, (count, node))).collect()
+    let claims = known.index().network(network).into_iter().flat_map(|network| network.blocks.keys());
+    claims.filter_map(|block| Some((*block, holder(known, alive, network, block)?))).collect()
+}
+
+/// Who holds a block.
+pub fn holder<'k>(
+    known: &'k Known,
+    alive: AliveOf<'_>,
+    network: &str,
+    block: &IpNet,
+) -> Option<(u64, &'k str)> {
+    let claims = known.index().network(network)?.blocks.get(block)?;
+    let claims = claims.iter().filter(|(_, node)| alive(node) < Alive::Gone);
+    let latest = claims.map(|(count, node)| (*count, Reverse(&**node))).max()?;
+    Some((latest.0, latest.1.0))
 }
 
 /// The cluster that all records together make.
 pub fn view(known: &Known, alive: AliveOf<'_>) -> View {
     let mut view = View::default();
-    networks(known, &mut view);
+    (view.cluster.networks, view.refused) = networks(known);
     nodes(known, alive, &mut view);
     endpoints(known, alive, &mut view);
     view.refused.sort_unstable();
     view
 }
 
-fn networks(known: &Known, view: &mut View) {
+/// The networks that hold, and those that do not.
+pub fn networks(known: &Known) -> (BTreeMap<String, Network>, Vec<Refused>) {
     let mut standing: Vec<(&Stamp, &str, Network)> = latest_networks(known)
         .into_iter()
         .filter_map(|(name, record)| Some((&record.stamp, name, record.network.as_ref()?.named(name)?)))
         .collect();
     standing.sort_unstable_by_key(|(stamp, name, _)| Reverse((*stamp, *name)));
+    let (mut networks, mut refused) = (BTreeMap::new(), Vec::new());
     let mut vnis = BTreeMap::new();
     for (stamp, name, network) in standing {
         match vnis.get(&network.vni) {
-            Some(holder) => view.refused.push(Refused {
+            Some(holder) => refused.push(Refused {
                 node: stamp.node.clone(),
                 key: Key::Network(name.to_owned()),
                 why: Why::Vni(String::clone(holder)),
             }),
             None => {
                 vnis.insert(network.vni, name.to_owned());
-                view.cluster.networks.insert(name.to_owned(), network);
+                networks.insert(name.to_owned(), network);
             }
         }
     }
+    (networks, refused)
 }
 
 fn nodes(known: &Known, alive: AliveOf<'_>, view: &mut View) {
-    for (name, _) in known.parts().filter(|(name, _)| alive(name).is_visible()) {
-        let vteps = known.node(name).and_then(|node| Vteps::of(node.vteps.iter().copied()));
+    for (name, part) in known.parts().filter(|(name, _)| alive(name).is_visible()) {
+        let vteps = part.node().and_then(|node| Vteps::of(node.vteps.iter().copied()));
         if let Some(vteps) = vteps {
             let node = Node { name: name.to_owned(), vteps, kind: NodeKind::Agent };
             view.cluster.nodes.insert(name.to_owned(), node);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -44,7 +45,6 @@ pub(crate) struct Agent {
 }
 
 struct Post {
-    at: u64,
     from: Id,
     to: Id,
     message: Message,
@@ -60,9 +60,11 @@ pub(crate) struct Weather {
 
 pub(crate) struct World {
     pub(crate) hosts: Vec<Host>,
+    names: Vec<String>,
     pub(crate) now: u64,
     pub(crate) weather: Weather,
-    post: Vec<Post>,
+    /// What is under way, by when it comes.
+    post: BTreeMap<u64, Vec<Post>>,
     /// For each network's name the latest of what was done to it: whether it was made.
     pub(crate) networks: BTreeMap<String, (u64, String, bool)>,
     pub(crate) random: Random,
@@ -100,9 +102,10 @@ impl World {
         let hosts = (0..count).map(host).collect();
         let mut world = Self {
             hosts,
+            names: (0..count).map(name).collect(),
             now: 0,
             weather,
-            post: Vec::new(),
+            post: BTreeMap::new(),
             networks: BTreeMap::new(),
             random,
             waiting: Vec::new(),
@@ -116,6 +119,7 @@ impl World {
 
     /// Starts an agent with what its disk holds.
     pub(crate) fn start(&mut self, id: Id) {
+        let count = self.hosts.len();
         let host = &mut self.hosts[id];
         host.starts += 1;
         let node = NodeRecord {
@@ -131,7 +135,7 @@ impl World {
             machine.break_rule();
         }
         machine.tick(Duration::from_millis(self.now));
-        host.agent = Some(Agent { machine, replica: Replica::start(id, host.starts) });
+        host.agent = Some(Agent { machine, replica: Replica::start(id, count, host.starts) });
         self.publish(id);
     }
 
@@ -157,7 +161,7 @@ impl World {
                 Some(record) => drop(host.disk.insert(change.key.clone(), record.clone())),
                 None => drop(host.disk.remove(&change.key)),
             }
-            agent.replica.publish(id, change.key.to_string(), change.record.as_ref().map(Record::text));
+            agent.replica.publish(id, &change.key.to_string(), change.record.as_ref().map(Record::text));
         }
     }
 
@@ -180,15 +184,17 @@ impl World {
             let Some(agent) = self.hosts[id].agent.as_mut() else { continue };
             agent.replica.beat(id);
             agent.machine.tick(now);
-            let silent: Vec<String> = agent.machine.silent().map(str::to_owned).collect();
+            let silent: Vec<Id> = agent
+                .machine
+                .silent()
+                .filter_map(|other| self.names.iter().position(|name| name == other))
+                .collect();
             for other in silent {
-                let other_id = self.hosts.iter().position(|host| host.name == other);
-                if let Some(other_id) = other_id
-                    && self.can_reach(id, other_id)
+                if self.can_reach(id, other)
                     && !percent(&mut self.random, self.weather.loss)
                     && let Some(agent) = self.hosts[id].agent.as_mut()
                 {
-                    agent.machine.answered(&other);
+                    agent.machine.answered(&self.names[other]);
                 }
             }
             self.publish(id);
@@ -203,7 +209,7 @@ impl World {
         for _ in 0..2 {
             let to = self.random.below(count) as Id;
             if to != id {
-                self.send(id, to, Message::Digest { has: has.clone(), answer: false });
+                self.send(id, to, Message::Digest { has: Arc::clone(&has), answer: false });
             }
         }
     }
@@ -213,19 +219,15 @@ impl World {
         for _ in 0..copies {
             if !percent(&mut self.random, self.weather.loss) {
                 let at = self.now + 1 + self.random.below(self.weather.delay);
-                self.post.push(Post { at, from, to, message: message.clone() });
+                self.post.entry(at).or_default().push(Post { from, to, message: message.clone() });
             }
         }
     }
 
     fn deliver(&mut self) {
-        let now = self.now;
         // What is under way when the way is cut is lost.
-        let (mut due, later): (Vec<Post>, Vec<Post>) =
-            std::mem::take(&mut self.post).into_iter().partition(|post| post.at <= now);
-        self.post = later;
-        due.sort_by_key(|post| post.at);
-        for post in due {
+        let later = self.post.split_off(&(self.now + 1));
+        for post in std::mem::replace(&mut self.post, later).into_values().flatten() {
             if self.can_reach(post.from, post.to) {
                 self.receive(post);
             }
@@ -233,26 +235,27 @@ impl World {
     }
 
     fn receive(&mut self, post: Post) {
-        let Post { from, to, message, .. } = post;
+        let Post { from, to, message } = post;
         let Some(agent) = self.hosts[to].agent.as_mut() else { return };
         match message {
             Message::Digest { has, answer } => {
                 let news = agent.replica.news_for(&has);
                 let own = agent.replica.digest();
                 if !news.is_empty() {
-                    self.send(to, from, Message::News(news));
+                    self.send(to, from, Message::News(news.into()));
                 }
                 if !answer {
                     self.send(to, from, Message::Digest { has: own, answer: true });
                 }
             }
             Message::News(news) => {
-                for heard in agent.replica.take(to, news) {
+                for heard in agent.replica.take(to, &news) {
                     match heard {
-                        Heard::Beat(of) => agent.machine.heard(&name(of)),
+                        Heard::Beat(of) => agent.machine.heard(&self.names[of]),
                         Heard::Entry { of, start, key, value } => {
-                            agent.machine.learn(&name(of), start, &key, value.as_deref());
+                            agent.machine.learn(&self.names[of], start, &key, value.as_deref());
                         }
+                        Heard::Later(_) => {}
                     }
                 }
             }
