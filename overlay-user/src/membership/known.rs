@@ -21,6 +21,8 @@ pub struct Part {
     pub records: BTreeMap<Key, Record>,
     /// What it published before this start, until it has said all again.
     before: Option<BTreeMap<Key, Record>>,
+    /// Whether this node has not heard of it since it started itself.
+    is_recalled: bool,
 }
 
 impl Part {
@@ -116,7 +118,7 @@ impl Known {
         self.forget(node);
         let name: Arc<str> = node.into();
         add_all(&mut self.index, &name, &records);
-        self.parts.insert(name, Part { start, records: BTreeMap::new(), before: Some(records) });
+        self.parts.insert(name, Part { start, before: Some(records), is_recalled: true, ..Part::default() });
     }
 
     /// Forgets a node.
@@ -136,13 +138,15 @@ fn put(
     key: Key,
     record: Option<Record>,
 ) -> Learned {
-    if start < part.start {
+    if start < part.start && !part.is_recalled {
         return Learned::Late;
     }
-    if start > part.start {
+    // A lower one than is recalled: the peer's disk was lost while this node was away, and nobody could tell it so.
+    if start != part.start {
         let before = part.before.take().unwrap_or_else(|| std::mem::take(&mut part.records));
-        *part = Part { start, records: BTreeMap::new(), before: Some(before) };
+        *part = Part { start, before: Some(before), ..Part::default() };
     }
+    part.is_recalled = false;
     let known = part.records.get(&key);
     if known == record.as_ref() {
         return Learned::Nothing;

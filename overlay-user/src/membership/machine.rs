@@ -34,6 +34,8 @@ pub struct Change {
 pub struct Machine {
     name: String,
     start: u64,
+    /// The latest start of this node that peers have told of.
+    start_elsewhere: Option<u64>,
     /// The highest count of a claim that it knows.
     count: u64,
     known: Known,
@@ -64,6 +66,7 @@ impl Machine {
         let mut machine = Self {
             name: name.to_owned(),
             start,
+            start_elsewhere: None,
             count: 0,
             known: Known::default(),
             liveness: Liveness::default(),
@@ -134,6 +137,7 @@ impl Machine {
     pub fn learn(&mut self, node: &str, start: u64, key: &str, value: Option<&str>) -> Learned {
         // What it publishes itself it knows; a peer that says so has it from an earlier start, or has its name.
         if node == self.name {
+            self.start_elsewhere = self.start_elsewhere.max(Some(start));
             return Learned::Late;
         }
         let learned = self.known.learn(node, start, key, value);
@@ -142,6 +146,17 @@ impl Machine {
             self.version += 1;
         }
         learned
+    }
+
+    /// The latest start of a node that is known: of this one, the latest that peers know.
+    ///
+    /// Where that is later than its own, peers take nothing of what it says: its disk was lost, and it is to start again
+    /// by a higher number (`restart`).
+    pub fn known_start(&self, node: &str) -> Option<u64> {
+        if node == self.name {
+            return self.start_elsewhere;
+        }
+        self.known.part(node).map(|part| part.start)
     }
 
     /// A heartbeat of a peer has come.

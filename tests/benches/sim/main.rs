@@ -4,6 +4,7 @@
 //! must hold. Only the nodes themselves are the product's (`overlay_user::membership`).
 
 mod check;
+mod collide;
 mod net;
 mod options;
 mod story;
@@ -102,13 +103,14 @@ fn progress(number: u64, count: u64) {
 }
 
 fn report(sum: &Sum, count: u64, took: Duration) {
-    let Told { nodes, endpoints, commands, refused, faults, conflicts } = sum.told;
+    let Told { nodes, endpoints, commands, refused, faults, collisions, conflicts } = sum.told;
     let rows = [
         ("seeds", count),
         ("nodes", nodes),
         ("commands", commands),
         ("  of them refused", refused),
         ("faults", faults),
+        ("claims of both sides of a split", collisions),
         ("endpoints at the end", endpoints),
         ("conflicts at the end, resolved", conflicts),
     ];

@@ -140,6 +140,10 @@ impl Replica {
                 continue;
             }
             let after = if is_same { there.top } else { 0 };
+            if after >= here.top {
+                news.push(News { of: id, has: here, entries: Vec::new(), after });
+                continue;
+            }
             let mut later = part.entries.range(after + 1..).map(|(version, entry)| (*version, entry.clone()));
             let entries: Vec<(u64, Entry)> = later.by_ref().take(room).collect();
             room -= entries.len();

@@ -1,0 +1,122 @@
+//! Who has what, by what the hosts have on their disks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use overlay_user::{
+    cluster::EndpointId,
+    membership::{
+        record::{EndpointRecord, Key, Record, Stamp},
+        resolve::{View, Why},
+    },
+};
+
+use super::{Wrong, beats, refused};
+use crate::world::{Host, World};
+
+/// An endpoint's record on a host's disk.
+fn record<'h>(host: &'h Host, id: &EndpointId) -> Option<&'h EndpointRecord> {
+    match host.disk.get(&Key::Endpoint(id.clone()))? {
+        Record::Endpoint(record) => Some(record),
+        Record::Node(_) | Record::Network(_) | Record::Block(_) => None,
+    }
+}
+
+/// Every endpoint is seen where it lives, or does not hold for a reason that is true; and no other is seen.
+pub(super) fn endpoints(world: &World, view: &View) -> Result<(), Wrong> {
+    let mut all = BTreeSet::new();
+    for (number, host) in world.hosts.iter().enumerate() {
+        for id in world.endpoints_of(number) {
+            all.insert((id, host.name.as_str()));
+            let is_seen = view.cluster.endpoints.get(id).is_some_and(|seen| seen.node == host.name);
+            let why = refused(view, &host.name, id);
+            match (is_seen, why) {
+                (true, None) => {}
+                (false, Some(why)) => reason(world, view, host, id, why)?,
+                (true, Some(why)) => {
+                    return Err(Wrong(format!("{id} of {} is seen, and does not hold: {why}", host.name)));
+                }
+                (false, None) => {
+                    return Err(Wrong(format!("{id} lives on {} and nobody sees it", host.name)));
+                }
+            }
+        }
+    }
+    let mut seen = view.cluster.endpoints.iter();
+    match seen.find(|(id, endpoint)| !all.contains(&(*id, endpoint.node.as_str()))) {
+        Some((back, _)) => Err(Wrong(format!("{back} was deleted and is back"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether why an endpoint does not hold is true.
+fn reason(world: &World, view: &View, host: &Host, id: &EndpointId, why: &Why) -> Result<(), Wrong> {
+    let wrong =
+        |what: &str| Err(Wrong(format!("{id} of {} does not hold, because {why}: {what}", host.name)));
+    let Some(own) = record(host, id) else { return wrong("it is nowhere") };
+    let network = view.cluster.networks.get(id.network());
+    let there = network.is_some_and(|network| network.vni.get() == own.vni);
+    let winner = match why {
+        Why::NoNetwork if there => return wrong("it is there"),
+        Why::NoNetwork => return Ok(()),
+        Why::Address(ip, winner) if own.ips.contains(ip) => winner,
+        Why::Mac(_) => id,
+        Why::Address(..) | Why::Outside(_) | Why::Vni(_) => return wrong("it is another's reason"),
+    };
+    let Some(seen) = view.cluster.endpoints.get(winner) else { return wrong("that does not hold, either") };
+    match why {
+        Why::Address(ip, _) if !seen.ips.contains(ip) => return wrong("that has not the address"),
+        Why::Mac(node) if *node != seen.node => return wrong("it is seen elsewhere"),
+        _ => {}
+    }
+    let holder = world.hosts.iter().find(|host| host.name == seen.node);
+    let stamp = |host: &Host, record: &EndpointRecord| Stamp { count: record.count, node: host.name.clone() };
+    match holder.and_then(|holder| Some(stamp(holder, record(holder, winner)?))) {
+        Some(theirs)
+            if beats(&theirs, &stamp(host, own)) || holder.is_some_and(|holder| holder.name == host.name) =>
+        {
+            Ok(())
+        }
+        Some(_) | None => wrong("that is no later claim"),
+    }
+}
+
+/// Every network is what was done to it last, or another has its VNI for a true reason.
+pub(super) fn networks(world: &World, view: &View) -> Result<(), Wrong> {
+    for (name, record) in &world.networks {
+        let seen = view.cluster.networks.get(name);
+        let (count, node) = (record.stamp.count, &record.stamp.node);
+        let Some(made) = &record.network else {
+            if seen.is_some() {
+                return Err(Wrong(format!(
+                    "network {name} was deleted last, by {node} at {count}, and is there"
+                )));
+            }
+            continue;
+        };
+        if seen.is_some_and(|seen| seen.vni.get() == made.vni) {
+            continue;
+        }
+        let holder = view.cluster.networks.values().find(|other| other.vni.get() == made.vni);
+        let later = holder.and_then(|holder| world.networks.get(&holder.name));
+        if seen.is_some() || !later.is_some_and(|later| beats(&later.stamp, &record.stamp)) {
+            return Err(Wrong(format!(
+                "network {name} was made last, by {node} at {count}, and is otherwise: {:?}",
+                view.refused
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// No block is two nodes'.
+pub(super) fn blocks(world: &World) -> Result<(), Wrong> {
+    let mut held = BTreeMap::new();
+    for host in &world.hosts {
+        for key in host.disk.keys().filter(|key| matches!(key, Key::Block(..))) {
+            if let Some(other) = held.insert(key, &host.name) {
+                return Err(Wrong(format!("{key} is leased to {other} and to {}", host.name)));
+            }
+        }
+    }
+    Ok(())
+}
