@@ -13,6 +13,7 @@ use ipnet::IpNet;
 pub use self::endpoint::Wanted;
 use super::{
     known::{Known, Learned, Part},
+    limits::Limits,
     liveness::{Alive, Liveness},
     networks,
     record::{Key, Mode, NodeRecord, Record, Stamp},
@@ -39,6 +40,7 @@ pub struct Machine {
     /// The highest count of a claim that it knows.
     count: u64,
     known: Known,
+    limits: Limits,
     liveness: Liveness,
     /// Since when a block is claimed that addresses are not given away of yet.
     unsettled: BTreeMap<(String, IpNet), Duration>,
@@ -69,6 +71,7 @@ impl Machine {
             start_elsewhere: None,
             count: 0,
             known: Known::default(),
+            limits: Limits::default(),
             liveness: Liveness::default(),
             unsettled: BTreeMap::new(),
             changes: Vec::new(),
@@ -91,6 +94,13 @@ impl Machine {
     #[cfg(feature = "broken")]
     pub fn break_rule(&mut self) {
         self.is_broken = true;
+    }
+
+    /// How large the cluster may be: on every node the same, so that all find the same.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.networks.0 = u64::MAX;
+        self.version += 1;
     }
 
     /// Its name.
@@ -204,14 +214,14 @@ impl Machine {
     fn networks(&mut self) -> &BTreeMap<String, Network> {
         let version = self.known.index().version();
         if self.networks.0 != version {
-            self.networks = (version, resolve::networks(&self.known).0);
+            self.networks = (version, resolve::networks(&self.known, self.limits).0);
         }
         &self.networks.1
     }
 
     /// The cluster as this node sees it.
     pub fn view(&self) -> View {
-        resolve::view(&self.known, &|node| self.alive(node))
+        resolve::view(&self.known, &|node| self.alive(node), self.limits)
     }
 
     /// Time has come on: carries networks, and gives up blocks that others have claimed later.

@@ -73,6 +73,16 @@ pub enum Refusal {
     /// The node has all the endpoints it may have.
     #[error("this node has all the endpoints that a node may have; delete some")]
     TooManyEndpoints,
+    /// The cluster has all the endpoints it may have.
+    #[error(
+        "the cluster has {0} endpoints, as many as it may have; delete some, or use the engine \"etcd\", which holds more"
+    )]
+    FullOfEndpoints(usize),
+    /// The cluster has all the networks it may have.
+    #[error(
+        "the cluster has {0} networks, as many as it may have; delete some, or use the engine \"etcd\", which holds more"
+    )]
+    FullOfNetworks(usize),
     /// The endpoint is another node's.
     #[error("endpoint {id} is on node {node:?}; delete it there")]
     ElsewhereEndpoint {

@@ -60,6 +60,11 @@ impl Seen {
             }
             let view = agent.machine.view();
             unique(&view).map_err(|wrong| world.wrong(id, &wrong.0))?;
+            if view.cluster.endpoints.len() > world.limits.endpoints
+                || view.cluster.networks.len() > world.limits.networks
+            {
+                return Err(world.wrong(id, "sees a larger cluster than may be"));
+            }
             if let Some(look) = before {
                 nothing_lost(world, id, look, &view)?;
             }
@@ -85,7 +90,7 @@ fn sightings(agent: &Agent, view: &View) -> BTreeMap<EndpointId, Sighting> {
 
 /// Nothing has gone from a node's view that still lives where it did.
 fn nothing_lost(world: &World, me: Id, before: &Look, view: &View) -> Result<(), Wrong> {
-    let calm = |id: Id| world.now.saturating_sub(world.hosts[id].calm_since) >= CALM;
+    let calm = |id: Id| world.now.saturating_sub(world.hosts[id].calm_since()) >= CALM;
     let gone = before.endpoints.iter().filter(|(endpoint, _)| !view.cluster.endpoints.contains_key(endpoint));
     for (endpoint, (node, claim)) in gone {
         let Some(owner) = world.hosts.iter().position(|host| host.name == *node) else { continue };

@@ -5,6 +5,7 @@
 
 mod check;
 mod collide;
+mod mass;
 mod net;
 mod options;
 mod story;
@@ -31,6 +32,8 @@ use self::{
 
 /// How many failed seeds are told.
 const TOLD: usize = 5;
+/// One seed of so many has a node that loses all, too.
+const MASS: u64 = 20;
 /// Seeds within which a broken rule must be found.
 const SOON: u64 = 1000;
 
@@ -81,7 +84,12 @@ fn run(first: u64, count: u64) -> Sum {
                         break;
                     }
                     let seed = first.wrapping_add(number);
-                    let outcome = story::run(seed, Rules::Whole);
+                    let outcome = story::run(seed, Rules::Whole).and_then(|told| {
+                        if seed.is_multiple_of(MASS) {
+                            mass::run(seed, Rules::Whole)?;
+                        }
+                        Ok(told)
+                    });
                     let mut sum = sum.lock().expect("no thread panics while it adds");
                     match outcome {
                         Ok(told) => sum.told.add(told),

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use overlay_tests::Random;
 use overlay_user::membership::{
+    limits::Limits,
     machine::Wanted,
     record::{Definition, Key, Mode},
     refusal::Refusal,
@@ -77,7 +78,13 @@ pub(crate) fn run(seed: u64, rules: Rules) -> Result<Told, Wrong> {
     let weather = Weather { loss: random.below(31), doubled: random.below(11), delay: 1 + random.below(400) };
     let plan =
         Plan { crashes: random.below(2) == 0, splits: random.below(2) == 0, busy: 2 + random.below(20) };
-    let mut world = World::new(count, weather, random, rules);
+    // Clusters that are full now and then.
+    let limits = if random.below(4) == 0 {
+        Limits { endpoints: 8 + random.below(24) as usize, networks: 3 + random.below(3) as usize }
+    } else {
+        Limits::GOSSIP
+    };
+    let mut world = World::new(count, weather, limits, random, rules);
     let mut told = Told { nodes: count as u64, ..Told::default() };
     let mut seen = Seen::default();
     for network in &NETWORKS[..2] {
@@ -239,7 +246,8 @@ fn befall(world: &mut World, plan: &Plan, told: &mut Told) {
             }
         }
         10 if plan.crashes => {
-            let time = 100 * (1 + world.random.below(150));
+            // What is shorter is no jump of the clock.
+            let time = 100 * (11 + world.random.below(150));
             world.sleep(id, time);
             told.faults += 1;
         }

@@ -12,6 +12,7 @@ use overlay_tests::Random;
 use overlay_user::{
     cluster::EndpointId,
     membership::{
+        limits::Limits,
         machine::{Machine, Wanted},
         record::{Key, NetworkRecord, Record},
     },
@@ -45,8 +46,15 @@ pub(crate) struct Host {
     asleep_until: u64,
     /// Until when an agent without a past only listens.
     listens_until: u64,
-    /// Since when nothing has befallen it.
+    /// Since when nothing has befallen it, but for sleep.
     pub(crate) calm_since: u64,
+}
+
+impl Host {
+    /// Since when nothing has befallen it.
+    pub(crate) fn calm_since(&self) -> u64 {
+        self.calm_since.max(self.asleep_until)
+    }
 }
 
 /// A running agent.
@@ -70,6 +78,7 @@ pub(crate) struct World {
     wipes: u64,
     pub(crate) now: u64,
     pub(crate) weather: Weather,
+    pub(crate) limits: Limits,
     /// What is under way, by when it comes.
     post: BTreeMap<u64, Vec<Post>>,
     /// For each network's name the latest of what was done to it.
@@ -96,7 +105,7 @@ pub(crate) fn name(id: Id) -> String {
 }
 
 impl World {
-    pub(crate) fn new(count: usize, weather: Weather, random: Random, rules: Rules) -> Self {
+    pub(crate) fn new(count: usize, weather: Weather, limits: Limits, random: Random, rules: Rules) -> Self {
         let host = |id| Host {
             name: name(id),
             disk: BTreeMap::new(),
@@ -116,6 +125,7 @@ impl World {
             wipes: 0,
             now: 0,
             weather,
+            limits,
             post: BTreeMap::new(),
             networks: BTreeMap::new(),
             random,

@@ -43,6 +43,9 @@ impl Machine {
         if endpoints >= MOST_ENDPOINTS {
             return Err(Refusal::TooManyEndpoints);
         }
+        if self.is_full() {
+            return Err(Refusal::FullOfEndpoints(self.limits.endpoints));
+        }
         let ips = if wanted.ips.is_empty() {
             self.lease(&network)?
         } else {
@@ -81,6 +84,17 @@ impl Machine {
             Some(node) => Err(Refusal::ElsewhereEndpoint { id: id.clone(), node: node.to_string() }),
             None => Err(Refusal::NoEndpoint(id.clone())),
         }
+    }
+
+    /// Whether nodes that are not gone publish all the endpoints that there may be.
+    fn is_full(&self) -> bool {
+        let most = self.limits.endpoints;
+        if self.known.index().endpoints() < most {
+            return false;
+        }
+        let there = self.known.parts().filter(|(node, _)| self.alive(node) < Alive::Gone);
+        let keys = there.flat_map(|(_, part)| part.records().keys());
+        keys.filter(|key| matches!(key, Key::Endpoint(_))).count() >= most
     }
 
     /// The endpoint that has an address in a network, and its node, which is not gone.

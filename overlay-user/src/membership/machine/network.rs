@@ -32,6 +32,10 @@ impl Machine {
                 Err(Refusal::NetworkExists { name: name.to_owned(), vni: there.vni })
             };
         }
+        let latest = resolve::latest_networks(&self.known);
+        if latest.values().filter(|record| record.network.is_some()).count() >= self.limits.networks {
+            return Err(Refusal::FullOfNetworks(self.limits.networks));
+        }
         let networks = self.networks();
         let taken = |vni: Vni| networks.values().find(|network| network.vni == vni);
         let vni = match vni {

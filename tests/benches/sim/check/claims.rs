@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use overlay_user::{
     cluster::EndpointId,
     membership::{
-        record::{EndpointRecord, Key, Record, Stamp},
+        record::{EndpointRecord, Key, NetworkRecord, Record, Stamp},
         resolve::{View, Why},
     },
 };
@@ -58,6 +58,19 @@ fn reason(world: &World, view: &View, host: &Host, id: &EndpointId, why: &Why) -
     let winner = match why {
         Why::NoNetwork if there => return wrong("it is there"),
         Why::NoNetwork => return Ok(()),
+        Why::Full => {
+            let all = view.cluster.endpoints.len()
+                + view.refused.iter().filter(|refused| refused.why == Why::Full).count();
+            let own = Stamp { count: own.count, node: host.name.clone() };
+            let is_last = view.cluster.endpoints.iter().all(|(seen, endpoint)| {
+                let holder = world.hosts.iter().find(|host| host.name == endpoint.node);
+                let record = holder.and_then(|holder| record(holder, seen));
+                let older =
+                    |record: &EndpointRecord| Stamp { count: record.count, node: endpoint.node.clone() };
+                record.is_some_and(|record| endpoint.node == host.name || beats(&own, &older(record)))
+            });
+            return if is_last && all > world.limits.endpoints { Ok(()) } else { wrong("it is not") };
+        }
         Why::Address(ip, winner) if own.ips.contains(ip) => winner,
         Why::Mac(_) => id,
         Why::Address(..) | Why::Outside(_) | Why::Vni(_) => return wrong("it is another's reason"),
@@ -96,6 +109,9 @@ pub(super) fn networks(world: &World, view: &View) -> Result<(), Wrong> {
         if seen.is_some_and(|seen| seen.vni.get() == made.vni) {
             continue;
         }
+        if seen.is_none() && is_beyond(world, view, name, record) {
+            continue;
+        }
         let holder = view.cluster.networks.values().find(|other| other.vni.get() == made.vni);
         let later = holder.and_then(|holder| world.networks.get(&holder.name));
         if seen.is_some() || !later.is_some_and(|later| beats(&later.stamp, &record.stamp)) {
@@ -106,6 +122,19 @@ pub(super) fn networks(world: &World, view: &View) -> Result<(), Wrong> {
         }
     }
     Ok(())
+}
+
+/// Whether a network does not hold because there are enough, all of which are older.
+fn is_beyond(world: &World, view: &View, name: &str, record: &NetworkRecord) -> bool {
+    let is_refused = view.refused.iter().any(|refused| {
+        refused.why == Why::Full && matches!(&refused.key, Key::Network(other) if other == name)
+    });
+    is_refused
+        && view
+            .cluster
+            .networks
+            .keys()
+            .all(|seen| world.networks.get(seen).is_some_and(|older| beats(&record.stamp, &older.stamp)))
 }
 
 /// No block is two nodes'.

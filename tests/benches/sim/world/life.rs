@@ -34,6 +34,7 @@ impl World {
         };
         let kept = host.disk.iter().map(|(key, record)| (key.clone(), record.clone())).collect();
         let mut machine = Machine::new(&host.name, host.starts, node, kept);
+        machine.set_limits(self.limits);
         if self.rules == Rules::Broken {
             machine.break_rule();
         }
@@ -99,8 +100,6 @@ impl World {
 
     /// Has a host's clock stand still for so long.
     pub(crate) fn sleep(&mut self, id: Id, time: u64) {
-        let host = &mut self.hosts[id];
-        host.asleep_until = self.now + time;
-        host.calm_since = host.asleep_until;
+        self.hosts[id].asleep_until = self.now + time;
     }
 }
