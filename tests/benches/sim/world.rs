@@ -28,7 +28,7 @@ use super::{
 /// A step of the simulated clock.
 pub(crate) const STEP: u64 = 100;
 /// The number of a host's first start: there are lower ones for those that have lost what number they had.
-const FIRST_START: u64 = 1_000;
+const FIRST_START: u64 = 1_000_000;
 
 /// A host.
 pub(crate) struct Host {

@@ -13,6 +13,8 @@ use crate::{
     story::Rules,
 };
 
+/// More than a host starts between two losses of its disk: no number of a start is ever given twice.
+const STARTS: u64 = 100;
 /// So long an agent without a past listens before it does anything, as the agent does.
 const LISTEN: u64 = 3_000;
 
@@ -61,7 +63,7 @@ impl World {
         self.kill(id);
         self.wipes += 1;
         let host = &mut self.hosts[id];
-        (host.starts, host.listens_until) = (self.wipes, self.now + LISTEN);
+        (host.starts, host.listens_until) = (self.wipes * STARTS, self.now + LISTEN);
         host.peers.clear();
         for (key, record) in std::mem::take(&mut host.disk) {
             let (Key::Network(name), Record::Network(record)) = (&key, record) else { continue };
