@@ -7,6 +7,7 @@
 mod blocks;
 pub mod guard;
 mod index;
+pub mod ipam;
 pub mod known;
 pub mod limits;
 pub mod liveness;

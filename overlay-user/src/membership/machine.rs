@@ -3,6 +3,7 @@
 //! No I/O, no clock: a simulator drives it as the agent does.
 
 mod endpoint;
+mod ipam;
 mod lease;
 mod network;
 

@@ -152,6 +152,7 @@ pub(crate) fn healed(world: &World, faults: bool) -> Result<usize, Wrong> {
     claims::endpoints(world, &first)?;
     claims::networks(world, &first)?;
     claims::blocks(world)?;
+    claims::addresses(world, &first)?;
     let conflicts = first.refused.iter().filter(|refused| !matches!(refused.why, Why::Outside(_)));
     // Two may ask for one of the story's static addresses at a time.
     let leased =

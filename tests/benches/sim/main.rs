@@ -33,7 +33,7 @@ use self::{
 /// How many failed seeds are told.
 const TOLD: usize = 5;
 /// One seed of so many has a node that loses all, too.
-const MASS: u64 = 20;
+const MASS: u64 = 50;
 /// Seeds within which a broken rule must be found.
 const SOON: u64 = 1000;
 

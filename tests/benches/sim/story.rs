@@ -28,6 +28,8 @@ const STATIC: u64 = 6;
 const NETWORKS: [&str; 3] = ["blue", "green", "red"];
 /// A network that has no endpoint: it is made and deleted.
 const EMPTY: &str = "grey";
+/// A prefix that nobody asks for an address of by name.
+const RESERVED: &str = "10.1.4.0/22";
 
 /// What a run came to, for the report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -145,6 +147,8 @@ fn act(world: &mut World, told: &mut Told) {
             let definition = definition();
             agent.machine.create_network(EMPTY, None, definition).map(drop)
         }),
+        80..83 => agent.machine.reserve(network, RESERVED.parse().expect("a prefix")),
+        83..85 => agent.machine.unreserve(network, RESERVED.parse().expect("a prefix")),
         _ => victim.map_or(Ok(()), |victim| agent.machine.delete_endpoint(&victim)),
     };
     match done {

@@ -75,7 +75,7 @@ impl Machine {
     }
 
     /// Whether a claim of a block has had time to be contradicted.
-    fn is_settled(&self, network: &str, block: IpNet) -> bool {
+    pub(super) fn is_settled(&self, network: &str, block: IpNet) -> bool {
         let since = self.unsettled.get(&(network.to_owned(), block));
         since.is_none_or(|since| self.liveness.now().saturating_sub(*since) >= SETTLE)
     }

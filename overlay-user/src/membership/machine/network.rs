@@ -22,14 +22,17 @@ impl Machine {
         vni: Option<Vni>,
         definition: Definition,
     ) -> Result<Vni, Refusal> {
-        if let Some(there) = self.networks().get(name).cloned() {
-            let same = Definition { vni: there.vni.get(), ..definition };
-            let asked = vni.is_none_or(|vni| vni == there.vni);
+        if let Some(there) = self.networks().get(name).map(|network| network.vni) {
             let as_is = resolve::latest_network(&self.known, name).and_then(|record| record.network.as_ref());
-            return if asked && as_is == Some(&same) {
-                Ok(there.vni)
+            // What was reserved since makes no other network of it.
+            let is_same = as_is.is_some_and(|as_is| {
+                let reserved = as_is.reserved.clone();
+                *as_is == Definition { vni: there.get(), reserved, ..definition }
+            });
+            return if is_same && vni.is_none_or(|vni| vni == there) {
+                Ok(there)
             } else {
-                Err(Refusal::NetworkExists { name: name.to_owned(), vni: there.vni })
+                Err(Refusal::NetworkExists { name: name.to_owned(), vni: there })
             };
         }
         let latest = resolve::latest_networks(&self.known);

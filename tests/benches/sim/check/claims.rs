@@ -1,10 +1,14 @@
 //! Who has what, by what the hosts have on their disks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use overlay_user::{
     cluster::EndpointId,
     membership::{
+        ipam::{IpamProblem, SubnetUse},
         record::{EndpointRecord, Key, NetworkRecord, Record, Stamp},
         resolve::{View, Why},
     },
@@ -135,6 +139,49 @@ fn is_beyond(world: &World, view: &View, name: &str, record: &NetworkRecord) -> 
             .networks
             .keys()
             .all(|seen| world.networks.get(seen).is_some_and(|older| beats(&record.stamp, &older.stamp)))
+}
+
+/// What the look over the addresses says is what the disks have.
+pub(super) fn addresses(world: &World, view: &View) -> Result<(), Wrong> {
+    let Some((_, agent)) = world.agents().next() else { return Ok(()) };
+    let mut used: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
+    let mut pairs = BTreeSet::new();
+    for (number, host) in world.hosts.iter().enumerate() {
+        for id in world.endpoints_of(number) {
+            for ip in record(host, id).into_iter().flat_map(|record| &record.ips) {
+                if !used.entry(id.network()).or_default().insert(*ip) {
+                    pairs.insert((id.network(), *ip));
+                }
+            }
+        }
+    }
+    for name in view.cluster.networks.keys() {
+        let Some(ipam) = agent.machine.ipam(name) else {
+            return Err(Wrong(format!("{name} has no addresses")));
+        };
+        let in_blocks = |subnet: &SubnetUse| subnet.blocks.iter().map(|block| block.used).sum::<usize>();
+        let told: usize =
+            ipam.subnets.iter().map(|subnet| in_blocks(subnet) + subnet.used_outside_blocks).sum();
+        let there = used.get(name.as_str()).map_or(0, BTreeSet::len);
+        if told != there {
+            return Err(Wrong(format!("{told} addresses of {name} are said to be used, {there} are")));
+        }
+    }
+    let problems = agent.machine.ipam_check();
+    let told: BTreeSet<(&str, IpAddr)> = problems
+        .iter()
+        .filter_map(|problem| match problem {
+            IpamProblem::AddressTwice { network, ip, .. } => Some((network.as_str(), *ip)),
+            _ => None,
+        })
+        .collect();
+    if told != pairs {
+        return Err(Wrong(format!("the addresses {pairs:?} are used twice, and {told:?} are said to be")));
+    }
+    match problems.iter().find(|problem| matches!(problem, IpamProblem::BlockTwice { .. })) {
+        Some(problem) => Err(Wrong(problem.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// No block is two nodes'.
