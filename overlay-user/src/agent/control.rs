@@ -76,7 +76,7 @@ impl Handle {
 
 /// Takes in at once what this node has changed itself.
 async fn follow(agent: &Shared, gossip: &Gossip) {
-    let cluster = gossip.view().await.cluster;
+    let cluster = gossip.view().await.cluster.clone();
     agent.lock().await.take_event(Event::Cluster(cluster)).await;
 }
 

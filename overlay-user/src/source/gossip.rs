@@ -34,6 +34,7 @@ use crate::{
     event::Event,
     gossip::SharedRing,
     membership::{
+        ipam::{Ipam, IpamProblem},
         liveness::Alive,
         machine::{Machine, Wanted},
         record::{Definition, Key, Mode, NodeRecord, Record},
@@ -168,8 +169,8 @@ impl Gossip {
             }
             engine.turn().await;
             engine.tell();
-            if engine.machine.version() != version {
-                version = engine.machine.version();
+            if engine.version() != version {
+                version = engine.version();
                 self.changed.notify_one();
                 if kept.elapsed() >= KEEP {
                     kept = Instant::now();
@@ -250,8 +251,39 @@ impl Gossip {
     }
 
     /// The cluster as this node sees it, with what is published and does not hold.
-    pub async fn view(&self) -> View {
-        self.engine.lock().await.machine.view()
+    pub async fn view(&self) -> Arc<View> {
+        self.engine.lock().await.view()
+    }
+
+    /// So many endpoints are kept that are published no more, since most would have gone at once.
+    pub async fn held(&self) -> usize {
+        self.look(Engine::held).await
+    }
+
+    /// That most endpoints are gone is meant: they are kept no longer.
+    pub async fn accept(&self) {
+        self.engine.lock().await.accept();
+        self.changed.notify_one();
+    }
+
+    /// How the addresses of a network are used.
+    pub async fn ipam(&self, network: &str) -> Option<Ipam> {
+        self.look(|engine| engine.machine.ipam(network)).await
+    }
+
+    /// What is wrong with the use of addresses.
+    pub async fn ipam_check(&self) -> Vec<IpamProblem> {
+        self.look(|engine| engine.machine.ipam_check()).await
+    }
+
+    /// Reserves a prefix of a network: no address of it is leased.
+    pub async fn reserve(&self, network: &str, prefix: IpNet) -> Result<(), Refusal> {
+        self.change(|machine| machine.reserve(network, prefix)).await
+    }
+
+    /// Ends a reservation.
+    pub async fn unreserve(&self, network: &str, prefix: IpNet) -> Result<(), Refusal> {
+        self.change(|machine| machine.unreserve(network, prefix)).await
     }
 
     /// Whether this node publishes an endpoint, whether it holds or not.
@@ -274,13 +306,14 @@ impl Gossip {
 
     /// What is published and does not hold.
     pub async fn refused(&self) -> Vec<(Refused, Record)> {
-        let engine = self.engine.lock().await;
+        let mut engine = self.engine.lock().await;
+        let view = engine.view();
         let known = engine.machine.known();
-        let record = |refused: Refused| {
+        let record = |refused: &Refused| {
             let record = known.part(&refused.node)?.records().get(&refused.key)?.clone();
-            Some((refused, record))
+            Some((refused.clone(), record))
         };
-        engine.machine.view().refused.into_iter().filter_map(record).collect()
+        view.refused.iter().filter_map(record).collect()
     }
 
     /// All nodes, this one among them, those that are not there too.
@@ -356,12 +389,13 @@ impl GossipSource {
     /// The cluster, where it is another than was told.
     async fn news(&mut self) -> Option<Cluster> {
         let (version, view) = {
-            let engine = self.gossip.engine.lock().await;
-            let version = engine.machine.version();
-            (version, (version != self.version).then(|| engine.machine.view()))
+            let mut engine = self.gossip.engine.lock().await;
+            let version = engine.version();
+            (version, (version != self.version).then(|| engine.view()))
         };
         self.version = version;
-        view.map(|view| view.cluster).filter(|cluster| self.told.as_ref() != Some(cluster))
+        let view = view.filter(|view| self.told.as_ref() != Some(&view.cluster));
+        view.map(|view| view.cluster.clone())
     }
 }
 

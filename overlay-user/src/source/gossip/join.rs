@@ -13,6 +13,7 @@ use crate::{
     cluster::Cluster,
     gossip::SharedRing,
     membership::{
+        limits::Limits,
         machine::Machine,
         record::{Mode, NodeRecord},
     },
@@ -105,6 +106,7 @@ fn machine(options: &Options, store: &Store, peers: &[Recalled], start: u64) -> 
         keys: options.ring.iter().flat_map(SharedRing::list).map(|key| key.id.to_string()).collect(),
     };
     let mut machine = Machine::new(&options.node, start, node, store.kept());
+    machine.set_limits(Limits::GOSSIP);
     for peer in peers {
         machine.recall(&peer.name, peer.start, peer.records.clone());
     }
