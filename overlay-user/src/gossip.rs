@@ -30,6 +30,6 @@ pub use self::{
     ring::{KeyRing, Listed, RingError},
     seal::Security,
     shared::SharedRing,
-    token::{JoinToken, TokenError},
+    token::{JoinToken, MOST_SEEDS, TokenError},
     transport::SealedTransport,
 };

@@ -18,6 +18,7 @@ pub mod event;
 mod failpoint;
 mod files;
 pub mod gossip;
+pub mod joined;
 mod kernel;
 pub mod logging;
 pub mod membership;

@@ -14,7 +14,7 @@ use super::key::{Key, KeyId};
 /// What a token starts with; says its version.
 const PREFIX: &str = "overlay1.";
 /// As many seeds a token has at most.
-pub(super) const MOST_SEEDS: usize = 8;
+pub const MOST_SEEDS: usize = 8;
 /// The longest token, in characters; longer texts are not decoded.
 const LONGEST: usize = 512;
 

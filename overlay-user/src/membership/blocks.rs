@@ -1,9 +1,11 @@
 //! The blocks that a network's subnets are leased to nodes in.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use overlay_common::hash::fnv1a;
+
+use crate::cluster::Network;
 
 /// Prefix length of a block of IPv4: 64 addresses.
 const V4: u8 = 26;
@@ -11,6 +13,8 @@ const V4: u8 = 26;
 const V6: u8 = 112;
 /// The most blocks of a subnet that are looked at: more than a cluster of gossip has nodes.
 const MOST: usize = 4096;
+/// The most addresses of a block: those of one of IPv6.
+const MOST_ADDRESSES: usize = 1 << 16;
 
 /// Prefix length of the blocks of a subnet: of a small one a sixteenth, so that several nodes have some.
 pub(super) fn block_len(subnet: &IpNet) -> u8 {
@@ -27,26 +31,28 @@ pub(super) fn blocks_for(subnet: &IpNet, node: &str) -> Vec<IpNet> {
     all
 }
 
-/// The lowest address of a block that may be an endpoint's.
+/// The lowest address of a block of a network that may be an endpoint's and is not taken.
 pub(super) fn free_in(
     block: &IpNet,
-    subnet: &IpNet,
-    taken: &BTreeSet<IpAddr>,
+    network: &Network,
     reserved: &[IpNet],
+    is_taken: impl Fn(IpAddr) -> bool,
 ) -> Option<IpAddr> {
-    // RFC 3021; the first address of an IPv6 subnet is that of all its routers (RFC 4291 section 2.6.1).
-    let special = |ip: IpAddr| match subnet {
-        IpNet::V4(subnet) => {
-            subnet.prefix_len() < 31
-                && (ip == IpAddr::V4(subnet.network()) || ip == IpAddr::V4(subnet.broadcast()))
-        }
-        IpNet::V6(subnet) => ip == IpAddr::V6(subnet.network()),
-    };
+    if reserved.iter().any(|prefix| prefix.contains(block)) {
+        return None;
+    }
+    // The first address of an IPv6 subnet is that of all its routers (RFC 4291 section 2.6.1): asked for by name an
+    // endpoint may have it, of itself it gets another.
+    let anycast = |ip: IpAddr| ip.is_ipv6() && network.subnets.iter().any(|subnet| subnet.network() == ip);
     // `hosts` of a block leaves its first and last out, which are addresses like any other of the subnet.
-    let first = block.network();
-    let ips = std::iter::successors(Some(first), |ip| next(*ip)).take_while(|ip| block.contains(ip));
-    ips.take(taken.len() + 65_536)
-        .find(|ip| !taken.contains(ip) && !special(*ip) && !reserved.iter().any(|prefix| prefix.contains(ip)))
+    let ips =
+        std::iter::successors(Some(block.network()), |ip| next(*ip)).take_while(|ip| block.contains(ip));
+    ips.take(MOST_ADDRESSES).find(|ip| {
+        !is_taken(*ip)
+            && !anycast(*ip)
+            && !reserved.iter().any(|prefix| prefix.contains(ip))
+            && network.check_address(*ip).is_ok()
+    })
 }
 
 fn next(ip: IpAddr) -> Option<IpAddr> {

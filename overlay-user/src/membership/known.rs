@@ -1,8 +1,11 @@
 //! What is known of every node: the records it publishes, by its latest start.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::record::{Key, Record, Unbelieved};
+use super::{
+    index::Index,
+    record::{Key, NodeRecord, Record, Unbelieved},
+};
 
 /// The most records of a node: one peer cannot fill the others' memory.
 pub const MOST_RECORDS: usize = 8192;
@@ -18,6 +21,8 @@ pub struct Part {
     pub records: BTreeMap<Key, Record>,
     /// What it published before this start, until it has said all again.
     before: Option<BTreeMap<Key, Record>>,
+    /// Whether this node has not heard of it since it started itself.
+    is_recalled: bool,
 }
 
 impl Part {
@@ -26,9 +31,14 @@ impl Part {
     /// A node publishes its own record last, and the engine hands on what a node published in that order: until that is
     /// there, what it said before it started again, or before we did, holds.
     pub fn records(&self) -> &BTreeMap<Key, Record> {
-        match &self.before {
-            Some(before) if !self.records.contains_key(&Key::Node) => before,
-            _ => &self.records,
+        self.before.as_ref().unwrap_or(&self.records)
+    }
+
+    /// The node's own record, which sorts first.
+    pub fn node(&self) -> Option<&NodeRecord> {
+        match self.records().first_key_value()? {
+            (Key::Node, Record::Node(record)) => Some(record),
+            _ => None,
         }
     }
 }
@@ -36,7 +46,8 @@ impl Part {
 /// The parts of all nodes, this one's among them.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    parts: BTreeMap<String, Part>,
+    parts: BTreeMap<Arc<str>, Part>,
+    index: Index,
 }
 
 /// What became of a piece of news.
@@ -60,7 +71,7 @@ pub enum Learned {
 impl Known {
     /// Every node and its part.
     pub fn parts(&self) -> impl Iterator<Item = (&str, &Part)> {
-        self.parts.iter().map(|(node, part)| (node.as_str(), part))
+        self.parts.iter().map(|(node, part)| (&**node, part))
     }
 
     /// A node's part.
@@ -69,11 +80,13 @@ impl Known {
     }
 
     /// A node's own record.
-    pub fn node(&self, node: &str) -> Option<&super::record::NodeRecord> {
-        match self.parts.get(node)?.records().get(&Key::Node)? {
-            Record::Node(record) => Some(record),
-            Record::Network(_) | Record::Endpoint(_) | Record::Block(_) => None,
-        }
+    pub fn node(&self, node: &str) -> Option<&NodeRecord> {
+        self.parts.get(node)?.node()
+    }
+
+    /// The records that hold, by network.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
     }
 
     /// Takes in what a peer publishes, `None` being that it publishes nothing under that key any more.
@@ -91,50 +104,85 @@ impl Known {
 
     /// Takes in a record.
     pub fn put(&mut self, node: &str, start: u64, key: Key, record: Option<Record>) -> Learned {
-        if !self.parts.contains_key(node) && self.parts.len() >= MOST_NODES {
-            return Learned::TooMuch;
-        }
-        let part = self.parts.entry(node.to_owned()).or_insert_with(|| Part { start, ..Part::default() });
-        if start < part.start {
-            return Learned::Late;
-        }
-        if start > part.start {
-            let before = part.records().clone();
-            *part = Part { start, records: BTreeMap::new(), before: Some(before) };
-        }
-        let count = record.as_ref().map_or(0, Record::count);
-        let full = part.records.len() >= MOST_RECORDS;
-        let changed = match (part.records.entry(key.clone()), record) {
-            (Entry::Occupied(entry), None) => {
-                entry.remove();
-                true
-            }
-            (Entry::Occupied(mut entry), Some(record)) => {
-                let changed = *entry.get() != record;
-                entry.insert(record);
-                changed
-            }
-            (Entry::Vacant(_), None) => false,
-            (Entry::Vacant(_), Some(_)) if full => return Learned::TooMuch,
-            (Entry::Vacant(entry), Some(record)) => {
-                entry.insert(record);
-                true
-            }
+        let name: Arc<str> = match self.parts.get_key_value(node) {
+            Some((name, _)) => Arc::clone(name),
+            None if self.parts.len() >= MOST_NODES => return Learned::TooMuch,
+            None => node.into(),
         };
-        if key == Key::Node && part.records.contains_key(&Key::Node) {
-            part.before = None;
-        }
-        if changed { Learned::Something { count } } else { Learned::Nothing }
+        let part = self.parts.entry(Arc::clone(&name)).or_insert_with(|| Part { start, ..Part::default() });
+        put(&mut self.index, &name, part, start, key, record)
     }
 
     /// Takes up what a peer published as it was known when this node stopped; it holds until the peer is heard of again.
     pub fn recall(&mut self, node: &str, start: u64, records: BTreeMap<Key, Record>) {
-        let part = Part { start, records: BTreeMap::new(), before: Some(records) };
-        self.parts.insert(node.to_owned(), part);
+        self.forget(node);
+        let name: Arc<str> = node.into();
+        add_all(&mut self.index, &name, &records);
+        self.parts.insert(name, Part { start, before: Some(records), is_recalled: true, ..Part::default() });
     }
 
     /// Forgets a node.
     pub fn forget(&mut self, node: &str) -> bool {
-        self.parts.remove(node).is_some()
+        let Some((name, part)) = self.parts.remove_entry(node) else { return false };
+        remove_all(&mut self.index, &name, part.records());
+        true
+    }
+}
+
+/// Puts a record into a part, and what holds of it into the index.
+fn put(
+    index: &mut Index,
+    node: &Arc<str>,
+    part: &mut Part,
+    start: u64,
+    key: Key,
+    record: Option<Record>,
+) -> Learned {
+    if start < part.start && !part.is_recalled {
+        return Learned::Late;
+    }
+    // A lower one than is recalled: the peer's disk was lost while this node was away, and nobody could tell it so.
+    if start != part.start {
+        let before = part.before.take().unwrap_or_else(|| std::mem::take(&mut part.records));
+        *part = Part { start, before: Some(before), ..Part::default() };
+    }
+    part.is_recalled = false;
+    let known = part.records.get(&key);
+    if known == record.as_ref() {
+        return Learned::Nothing;
+    }
+    if known.is_none() && part.records.len() >= MOST_RECORDS {
+        return Learned::TooMuch;
+    }
+    let count = record.as_ref().map_or(0, Record::count);
+    if part.before.is_none() {
+        if let Some(known) = known {
+            index.remove(node, &key, known);
+        }
+        if let Some(record) = &record {
+            index.add(node, &key, record);
+        }
+    }
+    let is_last = key == Key::Node && record.is_some();
+    match record {
+        Some(record) => drop(part.records.insert(key, record)),
+        None => drop(part.records.remove(&key)),
+    }
+    if is_last && let Some(before) = part.before.take() {
+        remove_all(index, node, &before);
+        add_all(index, node, &part.records);
+    }
+    Learned::Something { count }
+}
+
+fn add_all(index: &mut Index, node: &Arc<str>, records: &BTreeMap<Key, Record>) {
+    for (key, record) in records {
+        index.add(node, key, record);
+    }
+}
+
+fn remove_all(index: &mut Index, node: &Arc<str>, records: &BTreeMap<Key, Record>) {
+    for (key, record) in records {
+        index.remove(node, key, record);
     }
 }

@@ -44,24 +44,26 @@ struct Signs {
     answered: Duration,
 }
 
-/// The last signs of life of every peer. Times are those of one monotonic clock.
+/// The last signs of life of every peer.
 #[derive(Clone, Debug, Default)]
 pub struct Liveness {
     peers: BTreeMap<String, Signs>,
+    /// What the clock was last.
+    clock: Duration,
+    /// How long this node has been awake: all times are of that.
     now: Duration,
 }
 
 impl Liveness {
-    /// The time it is; a jump counts for nobody's silence.
-    pub fn tick(&mut self, now: Duration) {
-        let passed = now.saturating_sub(self.now);
-        if passed > STALL {
-            for signs in self.peers.values_mut() {
-                signs.heard += passed;
-                signs.answered += passed;
-            }
+    /// The time it is by a monotonic clock.
+    ///
+    /// While that jumps, by a second or by an hour, nothing ages: neither anybody's silence nor this node's claims.
+    pub fn tick(&mut self, clock: Duration) {
+        let passed = clock.saturating_sub(self.clock);
+        if passed <= STALL {
+            self.now += passed;
         }
-        self.now = self.now.max(now);
+        self.clock = self.clock.max(clock);
     }
 
     /// A heartbeat of a node has come.
@@ -116,7 +118,7 @@ impl Liveness {
         self.peers.remove(node);
     }
 
-    /// The time it is.
+    /// How long this node has been awake; a clock that stands still while it is not.
     pub fn now(&self) -> Duration {
         self.now
     }

@@ -3,6 +3,7 @@
 //! No I/O, no clock: a simulator drives it as the agent does.
 
 mod endpoint;
+mod ipam;
 mod lease;
 mod network;
 
@@ -12,12 +13,14 @@ use ipnet::IpNet;
 
 pub use self::endpoint::Wanted;
 use super::{
-    known::{Known, Learned},
+    known::{Known, Learned, Part},
+    limits::Limits,
     liveness::{Alive, Liveness},
     networks,
     record::{Key, Mode, NodeRecord, Record, Stamp},
     resolve::{self, View},
 };
+use crate::cluster::Network;
 
 /// What is to be published: a key of this node's part and its value, none where it is to be taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +36,12 @@ pub struct Change {
 pub struct Machine {
     name: String,
     start: u64,
+    /// The latest start of this node that peers have told of.
+    start_elsewhere: Option<u64>,
     /// The highest count of a claim that it knows.
     count: u64,
     known: Known,
+    limits: Limits,
     liveness: Liveness,
     /// Since when a block is claimed that addresses are not given away of yet.
     unsettled: BTreeMap<(String, IpNet), Duration>,
@@ -46,6 +52,10 @@ pub struct Machine {
     version: u64,
     /// The version that was last seen to.
     seen: u64,
+    /// The version of the index that networks were last carried by.
+    carried: u64,
+    /// The networks that hold, and by which version of the index.
+    networks: (u64, BTreeMap<String, Network>),
     /// Whether a deleted network may come back.
     #[cfg(feature = "broken")]
     is_broken: bool,
@@ -59,14 +69,18 @@ impl Machine {
         let mut machine = Self {
             name: name.to_owned(),
             start,
+            start_elsewhere: None,
             count: 0,
             known: Known::default(),
+            limits: Limits::default(),
             liveness: Liveness::default(),
             unsettled: BTreeMap::new(),
             changes: Vec::new(),
             states: BTreeMap::new(),
             version: 1,
             seen: 0,
+            carried: 0,
+            networks: (0, BTreeMap::new()),
             #[cfg(feature = "broken")]
             is_broken: false,
         };
@@ -81,6 +95,13 @@ impl Machine {
     #[cfg(feature = "broken")]
     pub fn break_rule(&mut self) {
         self.is_broken = true;
+    }
+
+    /// How large the cluster may be: on every node the same, so that all find the same.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.networks.0 = u64::MAX;
+        self.version += 1;
     }
 
     /// Its name.
@@ -115,7 +136,7 @@ impl Machine {
 
     /// What it publishes.
     pub fn own(&self) -> impl Iterator<Item = (&Key, &Record)> {
-        self.known.part(&self.name).into_iter().flat_map(super::known::Part::records)
+        self.known.part(&self.name).into_iter().flat_map(Part::records)
     }
 
     /// What all nodes publish.
@@ -127,6 +148,7 @@ impl Machine {
     pub fn learn(&mut self, node: &str, start: u64, key: &str, value: Option<&str>) -> Learned {
         // What it publishes itself it knows; a peer that says so has it from an earlier start, or has its name.
         if node == self.name {
+            self.start_elsewhere = self.start_elsewhere.max(Some(start));
             return Learned::Late;
         }
         let learned = self.known.learn(node, start, key, value);
@@ -135,6 +157,17 @@ impl Machine {
             self.version += 1;
         }
         learned
+    }
+
+    /// The latest start of a node that is known: of this one, the latest that peers know.
+    ///
+    /// Where that is later than its own, peers take nothing of what it says: its disk was lost, and it is to start again
+    /// by a higher number (`restart`).
+    pub fn known_start(&self, node: &str) -> Option<u64> {
+        if node == self.name {
+            return self.start_elsewhere;
+        }
+        self.known.part(node).map(|part| part.start)
     }
 
     /// A heartbeat of a peer has come.
@@ -164,31 +197,51 @@ impl Machine {
         if node == self.name {
             return Alive::Up;
         }
-        match self.known.node(node) {
+        self.known.part(node).map_or(Alive::Gone, |part| self.alive_by(node, part))
+    }
+
+    fn alive_by(&self, node: &str, part: &Part) -> Alive {
+        if node == self.name {
+            return Alive::Up;
+        }
+        match part.node() {
             Some(record) => self.liveness.of(node, record.mode),
             // It has not said all yet.
             None => Alive::Gone,
         }
     }
 
+    /// The networks that hold.
+    fn networks(&mut self) -> &BTreeMap<String, Network> {
+        let version = self.known.index().version();
+        if self.networks.0 != version {
+            self.networks = (version, resolve::networks(&self.known, self.limits).0);
+        }
+        &self.networks.1
+    }
+
     /// The cluster as this node sees it.
     pub fn view(&self) -> View {
-        resolve::view(&self.known, &|node| self.alive(node))
+        resolve::view(&self.known, &|node| self.alive(node), self.limits)
     }
 
     /// Time has come on: carries networks, and gives up blocks that others have claimed later.
     pub fn tick(&mut self, now: Duration) {
         self.liveness.tick(now);
-        let states = self.known.parts().map(|(node, _)| (node.to_owned(), self.alive(node))).collect();
-        if states != self.states {
-            self.states = states;
+        let states = || self.known.parts().map(|(node, part)| (node, self.alive_by(node, part)));
+        let is_same = states().eq(self.states.iter().map(|(node, alive)| (node.as_str(), *alive)));
+        if !is_same {
+            self.states = states().map(|(node, alive)| (node.to_owned(), alive)).collect();
             self.version += 1;
         }
         if self.seen == self.version {
             return;
         }
-        for change in networks::to_carry(&self.known, &self.name, &|node| self.alive(node)) {
-            self.publish(change.key, change.record);
+        if !is_same || self.carried != self.known.index().version() {
+            for change in networks::to_carry(&self.known, &self.name, &|node| self.alive(node)) {
+                self.publish(change.key, change.record);
+            }
+            self.carried = self.known.index().version();
         }
         self.give_up_blocks();
         self.seen = self.version;

@@ -1,10 +1,14 @@
-//! Networks belong to the cluster, not to who made them: when that node is not there, others carry their records.
+//! Networks belong to the cluster, not to who made them: others carry their records, too.
+//!
+//! They do so while the maker is there: it may come back without its disk, and with a record that nobody else publishes
+//! the network would be gone at once, and all its endpoints.
 
 use std::cmp::Reverse;
 
 use overlay_common::{Vni, hash::fnv1a};
 
 use super::{
+    index::OfNetwork,
     known::Known,
     liveness::Alive,
     machine::Change,
@@ -12,7 +16,7 @@ use super::{
     resolve::{AliveOf, latest_networks},
 };
 
-/// So many nodes carry a record whose maker is away.
+/// So many nodes carry a record besides its maker.
 const CARRIERS: usize = 3;
 /// So many deleted networks are remembered, the latest ones.
 const MOST_DELETED: usize = 512;
@@ -25,43 +29,39 @@ pub(super) fn to_carry(known: &Known, me: &str, alive: AliveOf<'_>) -> Vec<Chang
     let mut deleted: Vec<_> = latest.values().filter(|record| record.network.is_none()).collect();
     deleted.sort_unstable_by_key(|record| Reverse(&record.stamp));
     let forgotten = deleted.get(MOST_DELETED).map(|record| &record.stamp);
+    let up: Vec<&str> = known.parts().map(|(node, _)| node).filter(|node| alive(node) == Alive::Up).collect();
     let mut changes = Vec::new();
-    for (name, record) in &latest {
-        let key = Key::Network((*name).to_owned());
-        let own = known.part(me).and_then(|part| part.records().get(&key));
-        let forget = record.network.is_none() && forgotten.is_some_and(|stamp| record.stamp <= *stamp);
-        let wanted = !forget && is_carrier(known, me, alive, name, record);
-        let has = matches!(own, Some(Record::Network(own)) if own.stamp == record.stamp);
-        if wanted && !has {
-            changes.push(Change { key, record: Some(Record::Network((*record).clone())) });
-        } else if !wanted && own.is_some() {
-            changes.push(Change { key, record: None });
+    for (name, network) in known.index().networks() {
+        let Some(record) = network.latest() else { continue };
+        let key = || Key::Network(name.to_owned());
+        let own = network.records.get(me);
+        let has = own.is_some_and(|own| own.stamp == record.stamp);
+        if record.network.is_none() && forgotten.is_some_and(|stamp| record.stamp <= *stamp) {
+            changes.extend(own.map(|_| Change { key: key(), record: None }));
+        } else if record.stamp.node == me || is_carrier(me, &up, name, &record.stamp.node) {
+            if !has {
+                changes.push(Change { key: key(), record: Some(Record::Network(record.clone())) });
+            }
+        } else if own.is_some() && !(has && is_needed(network, record, me, &up)) {
+            changes.push(Change { key: key(), record: None });
         }
     }
     changes
 }
 
-/// Whether this node is to publish a network's record: it made it, or is among those that carry it for its maker.
-fn is_carrier(known: &Known, me: &str, alive: AliveOf<'_>, name: &str, record: &NetworkRecord) -> bool {
-    let maker = record.stamp.node.as_str();
-    if maker == me {
-        return true;
-    }
-    let key = Key::Network(name.to_owned());
-    let publishes = |node: &str| match known.part(node).and_then(|part| part.records().get(&key)) {
-        Some(Record::Network(own)) => own.stamp == record.stamp,
-        _ => false,
-    };
-    if alive(maker) == Alive::Up && publishes(maker) {
-        return false;
-    }
-    let mut nodes: Vec<_> = known
-        .parts()
-        .filter(|(node, _)| *node != maker && alive(node) == Alive::Up)
-        .map(|(node, _)| (rank(name, node), node))
-        .collect();
-    nodes.sort_unstable();
-    nodes.iter().take(CARRIERS).any(|(_, node)| *node == me)
+/// Whether this node, which did not make a network, is among those that publish its record all the same.
+fn is_carrier(me: &str, up: &[&str], name: &str, maker: &str) -> bool {
+    let own = (rank(name, me), me);
+    let before = up.iter().filter(|node| **node != maker && (rank(name, node), **node) < own);
+    before.take(CARRIERS).count() < CARRIERS
+}
+
+/// Whether too few others publish a record for this node to leave it to them.
+fn is_needed(network: &OfNetwork, record: &NetworkRecord, me: &str, up: &[&str]) -> bool {
+    let others = network.records.iter().filter(|(node, other)| {
+        &***node != me && other.stamp == record.stamp && up.binary_search(&&***node).is_ok()
+    });
+    others.count() < CARRIERS
 }
 
 /// A VNI for a network that nobody named one for: the same on every node, unless it is taken.

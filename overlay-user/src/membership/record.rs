@@ -15,6 +15,8 @@ use crate::cluster::{EndpointId, Network, check_name};
 
 /// The longest value in bytes: an endpoint of eight prefixes has a quarter of it.
 pub const MOST_BYTES: usize = 2048;
+/// The most subnets of a network, the most gateways and the most reserved prefixes.
+pub(super) const MOST_PREFIXES: usize = 8;
 /// The highest count that is believed: a claim that nobody could follow with a later one is none.
 const MOST_COUNT: u64 = 1 << 62;
 
@@ -269,10 +271,10 @@ impl Record {
                 named(&record.stamp.node)
                     && record.network.as_ref().is_none_or(|network| {
                         Vni::new(network.vni).is_ok()
-                            && (1..=8).contains(&network.subnets.len())
+                            && (1..=MOST_PREFIXES).contains(&network.subnets.len())
                             && network.subnets.iter().all(|subnet| subnet.prefix_len() > 0)
-                            && network.gateways.len() <= 8
-                            && network.reserved.len() <= 8
+                            && network.gateways.len() <= MOST_PREFIXES
+                            && network.reserved.len() <= MOST_PREFIXES
                     })
             }
             Self::Endpoint(record) => {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use overlay_common::{MacAddr, Vni};
 
 use crate::cluster::EndpointId;
@@ -73,6 +74,49 @@ pub enum Refusal {
     /// The node has all the endpoints it may have.
     #[error("this node has all the endpoints that a node may have; delete some")]
     TooManyEndpoints,
+    /// The cluster has all the endpoints it may have.
+    #[error(
+        "the cluster has {0} endpoints, as many as it may have; delete some, or use the engine \"etcd\", which holds more"
+    )]
+    FullOfEndpoints(usize),
+    /// The cluster has all the networks it may have.
+    #[error(
+        "the cluster has {0} networks, as many as it may have; delete some, or use the engine \"etcd\", which holds more"
+    )]
+    FullOfNetworks(usize),
+    /// A prefix is none of a network's.
+    #[error("{prefix} is no part of a subnet of network {network:?}; `overlay network list` shows them")]
+    NotOfNetwork {
+        /// The prefix.
+        prefix: IpNet,
+        /// The network.
+        network: String,
+    },
+    /// An endpoint has an address of a prefix that is to be reserved.
+    #[error("{ip} of {prefix} is the address of endpoint {id} on node {node:?}; delete it first")]
+    PrefixInUse {
+        /// The prefix.
+        prefix: IpNet,
+        /// The address.
+        ip: IpAddr,
+        /// Whose it is.
+        id: EndpointId,
+        /// Its node.
+        node: String,
+    },
+    /// A network has all the reserved prefixes it may have.
+    #[error(
+        "network {0:?} has as many reserved prefixes as it may have; reserve a larger one that holds several"
+    )]
+    TooManyReserved(String),
+    /// A prefix is not reserved.
+    #[error("{prefix} is not reserved in network {network:?}; name the prefix as it was reserved")]
+    NotReserved {
+        /// The prefix.
+        prefix: IpNet,
+        /// The network.
+        network: String,
+    },
     /// The endpoint is another node's.
     #[error("endpoint {id} is on node {node:?}; delete it there")]
     ElsewhereEndpoint {

@@ -6,10 +6,12 @@ use overlay_common::Vni;
 use super::{
     blocks::{block_len, blocks_for, free_in},
     known::{Known, Learned},
+    limits::Limits,
     liveness::{Alive, Liveness, RECLAIM, SILENCE, UPGRADE},
     machine::{Machine, Wanted},
     record::{Definition, Key, Mode, NodeRecord, Record, Stamp, Unbelieved},
     refusal::Refusal,
+    resolve::Why,
 };
 
 const NODE: &str = r#"{"vteps":["10.88.0.2"],"version":"1.0.0","mode":"up","seq":0}"#;
@@ -136,6 +138,30 @@ fn what_a_peer_said_before_this_node_started_holds_until_it_has_said_all_again()
 }
 
 #[test]
+fn a_peer_that_lost_its_disk_while_this_node_was_away_is_heard_by_its_lower_start() {
+    let records = [(Key::Node, Record::Node(node(2)))].into();
+    let mut one = machine("h1", 1);
+    one.recall("h2", 7, records);
+    assert_ne!(one.learn("h2", 1, "node", Some(NODE)), Learned::Late);
+    one.learn("h2", 7, "node", Some(NODE));
+    assert_eq!(one.learn("h2", 1, "node", Some(NODE)), Learned::Late, "the higher has been heard meanwhile");
+}
+
+#[test]
+fn a_networks_record_outlives_the_disk_of_its_maker() {
+    let (mut one, mut two) = (machine("h1", 1), machine("h2", 2));
+    one.create_network("blue", None, blue()).expect("made");
+    tell(&mut one, &mut two);
+    two.tick(Duration::from_millis(100));
+    two.learn("h1", 2, "node", Some(NODE));
+    assert!(two.known().part("h1").is_some_and(|part| part.records().len() == 1), "h1 publishes it no more");
+    assert!(two.view().cluster.networks.contains_key("blue"));
+    let mut again = Machine::new("h1", 3, node(1), Vec::new());
+    tell(&mut two, &mut again);
+    assert!(again.view().cluster.networks.contains_key("blue"));
+}
+
+#[test]
 fn a_nodes_own_record_is_the_last_of_what_it_publishes() {
     let mut one = machine("h1", 1);
     let seq = |changes: &[super::machine::Change]| match changes {
@@ -181,9 +207,49 @@ fn silence_is_death_only_where_the_host_is_silent_too() {
 #[test]
 fn a_host_that_was_busy_takes_nobody_for_dead() {
     let mut liveness = Liveness::default();
+    let minute = Duration::from_mins(1);
     liveness.heard("h2");
-    liveness.tick(Duration::from_mins(1));
+    liveness.tick(minute);
     assert_eq!(liveness.of("h2", Mode::Up), Alive::Up);
+    // Neither after an hour, nor by a clock that goes back, nor all the time after.
+    liveness.tick(minute * 60);
+    liveness.tick(minute);
+    liveness.tick(minute * 60 + SILENCE / 8);
+    assert_eq!(liveness.of("h2", Mode::Up), Alive::Up);
+    for step in 1..=10 {
+        liveness.tick(minute * 60 + SILENCE / 8 * (step + 1));
+    }
+    assert_eq!(liveness.of("h2", Mode::Up), Alive::Dead, "the clock runs again");
+}
+
+#[test]
+fn a_claim_does_not_settle_while_its_node_sleeps() {
+    let mut one = machine("h1", 1);
+    one.create_network("blue", None, blue()).expect("made");
+    one.tick(Duration::from_millis(500));
+    assert_eq!(one.add_endpoint(wanted(&[])), Err(Refusal::Settling));
+    one.tick(Duration::from_mins(10));
+    assert_eq!(one.add_endpoint(wanted(&[])), Err(Refusal::Settling), "nobody could contradict");
+    for step in 1..=4 {
+        one.tick(Duration::from_mins(10) + Duration::from_millis(500) * step);
+    }
+    one.add_endpoint(wanted(&[])).expect("settled");
+}
+
+#[test]
+fn a_node_whose_disk_was_lost_is_told_by_which_start_peers_know_it() {
+    let (mut before, mut two) = (machine("h1", 1), machine("h2", 2));
+    before.restart(7);
+    for change in before.take_changes() {
+        let value = change.record.as_ref().map(Record::text);
+        two.learn("h1", 7, &change.key.to_string(), value.as_deref());
+    }
+    let mut again = machine("h1", 1);
+    assert_eq!((two.known_start("h1"), again.known_start("h1")), (Some(7), None));
+    assert_eq!(two.learn("h1", 1, "node", Some(NODE)), Learned::Late);
+    again.learn("h1", 7, "node", Some(NODE));
+    assert_eq!(again.known_start("h1"), Some(7));
+    assert_ne!(two.learn("h1", 8, "node", Some(NODE)), Learned::Late, "a higher start is heard");
 }
 
 #[test]
@@ -197,11 +263,11 @@ fn blocks_of_a_subnet_are_whole_and_have_what_endpoints_may_have() {
         let subnet: IpNet = subnet.parse().expect("a prefix");
         assert_eq!((block_len(&subnet), blocks_for(&subnet, "h1").len()), (len, count), "{subnet}");
     }
-    let subnet: IpNet = "10.1.0.0/24".parse().expect("a prefix");
+    let network = Definition { vni: 42, gateways: Vec::new(), ..blue() }.named("blue").expect("a network");
     let block: IpNet = "10.1.0.0/30".parse().expect("a prefix");
     let free = |taken: &[&str]| {
         let taken: BTreeSet<IpAddr> = taken.iter().map(|ip| ip.parse().expect("an address")).collect();
-        free_in(&block, &subnet, &taken, &[]).map(|ip| ip.to_string())
+        free_in(&block, &network, &[], |ip| taken.contains(&ip)).map(|ip| ip.to_string())
     };
     assert_eq!(free(&[]).as_deref(), Some("10.1.0.1"), "not the network's own");
     assert_eq!(
@@ -243,6 +309,52 @@ fn of_two_that_claim_an_address_unseen_one_holds_and_the_other_is_listed() {
     assert_eq!(view, two.view());
     assert_eq!((view.cluster.endpoints.len(), view.refused.len()), (1, 1));
     assert_eq!(view.refused[0].node, "h2", "both have the same count");
+}
+
+#[test]
+fn a_cluster_that_is_full_takes_no_more_and_of_two_sides_together_the_older() {
+    let limits = Limits { endpoints: 2, networks: 1 };
+    let (mut one, mut two) = (machine("h1", 1), machine("h2", 2));
+    one.set_limits(limits);
+    two.set_limits(limits);
+    one.create_network("blue", None, blue()).expect("made");
+    assert_eq!(one.create_network("green", None, blue()), Err(Refusal::FullOfNetworks(1)));
+    one.add_endpoint(wanted(&["10.1.0.2"])).expect("the first");
+    tell(&mut one, &mut two);
+    tell(&mut two, &mut one);
+    // Unseen by each other.
+    let second = one.add_endpoint(wanted(&["10.1.0.3"])).expect("the second");
+    two.add_endpoint(wanted(&["10.1.0.4"])).expect("the second, too");
+    assert_eq!(two.add_endpoint(wanted(&["10.1.0.5"])), Err(Refusal::FullOfEndpoints(2)));
+    tell(&mut one, &mut two);
+    tell(&mut two, &mut one);
+    let view = one.view();
+    assert_eq!(view, two.view());
+    let refused: Vec<_> = view.refused.iter().map(|refused| (refused.node.as_str(), &refused.why)).collect();
+    assert_eq!(
+        (view.cluster.endpoints.len(), refused),
+        (2, vec![("h1", &Why::Full)]),
+        "of equals h1's is later"
+    );
+    one.delete_endpoint(&second).expect("its own");
+    assert!(one.view().refused.is_empty(), "there is room again");
+}
+
+#[test]
+fn what_a_claim_had_beaten_that_does_not_hold_holds() {
+    let limits = Limits { endpoints: 1, networks: 9 };
+    let (mut one, mut two) = (machine("h1", 1), machine("h2", 2));
+    one.create_network("blue", None, blue()).expect("made");
+    tell(&mut one, &mut two);
+    two.add_endpoint(wanted(&["10.1.0.2"])).expect("added");
+    one.add_endpoint(wanted(&["10.1.0.3"])).expect("added");
+    one.add_endpoint(wanted(&["10.1.0.2"])).expect("not known to be taken");
+    tell(&mut two, &mut one);
+    assert_eq!(one.view().cluster.endpoints.len(), 2);
+    one.set_limits(limits);
+    let view = one.view();
+    let holder = view.cluster.endpoints.values().next().expect("one holds");
+    assert_eq!((view.cluster.endpoints.len(), holder.node.as_str()), (1, "h2"), "the oldest of all");
 }
 
 #[test]

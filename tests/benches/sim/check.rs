@@ -1,5 +1,7 @@
 //! What must hold, found out without the code under test.
 
+mod claims;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
@@ -8,7 +10,7 @@ use std::{
 use overlay_user::{
     cluster::EndpointId,
     membership::{
-        record::{Key, Record},
+        record::{Key, Record, Stamp},
         resolve::{View, Why},
     },
 };
@@ -58,6 +60,11 @@ impl Seen {
             }
             let view = agent.machine.view();
             unique(&view).map_err(|wrong| world.wrong(id, &wrong.0))?;
+            if view.cluster.endpoints.len() > world.limits.endpoints
+                || view.cluster.networks.len() > world.limits.networks
+            {
+                return Err(world.wrong(id, "sees a larger cluster than may be"));
+            }
             if let Some(look) = before {
                 nothing_lost(world, id, look, &view)?;
             }
@@ -83,21 +90,35 @@ fn sightings(agent: &Agent, view: &View) -> BTreeMap<EndpointId, Sighting> {
 
 /// Nothing has gone from a node's view that still lives where it did.
 fn nothing_lost(world: &World, me: Id, before: &Look, view: &View) -> Result<(), Wrong> {
-    let calm = |id: Id| world.now.saturating_sub(world.hosts[id].calm_since) >= CALM;
+    let calm = |id: Id| world.now.saturating_sub(world.hosts[id].calm_since()) >= CALM;
     let gone = before.endpoints.iter().filter(|(endpoint, _)| !view.cluster.endpoints.contains_key(endpoint));
     for (endpoint, (node, claim)) in gone {
         let Some(owner) = world.hosts.iter().position(|host| host.name == *node) else { continue };
         let record = world.hosts[owner].disk.get(&Key::Endpoint(endpoint.clone()));
         let lives = record.is_some_and(|record| record.count() == *claim);
-        if lives && !refused(view, endpoint) && calm(me) && calm(owner) && world.can_reach(me, owner) {
+        if lives
+            && refused(view, node, endpoint).is_none()
+            && calm(me)
+            && calm(owner)
+            && world.can_reach(me, owner)
+        {
             return Err(world.wrong(me, &format!("has lost sight of {endpoint}, which lives on {node}")));
         }
     }
     Ok(())
 }
 
-fn refused(view: &View, endpoint: &EndpointId) -> bool {
-    view.refused.iter().any(|refused| matches!(&refused.key, Key::Endpoint(id) if id == endpoint))
+/// Why an endpoint of a node does not hold, where it does not.
+fn refused<'v>(view: &'v View, node: &str, endpoint: &EndpointId) -> Option<&'v Why> {
+    let refused = view.refused.iter().find(|refused| {
+        refused.node == node && matches!(&refused.key, Key::Endpoint(id) if id == endpoint)
+    })?;
+    Some(&refused.why)
+}
+
+/// Whether a claim beats another: the later; of equals, that of the node whose name sorts first.
+pub(crate) fn beats(one: &Stamp, other: &Stamp) -> bool {
+    one.count > other.count || one.count == other.count && one.node < other.node
 }
 
 /// No address and no MAC address is two endpoints'.
@@ -128,60 +149,18 @@ pub(crate) fn healed(world: &World, faults: bool) -> Result<usize, Wrong> {
         }
     }
     unique(&first)?;
-    endpoints(world, &first)?;
-    networks(world, &first)?;
-    blocks(world)?;
-    let conflicts =
-        first.refused.iter().filter(|refused| matches!(refused.why, Why::Address(..) | Why::Mac(_))).count();
+    claims::endpoints(world, &first)?;
+    claims::networks(world, &first)?;
+    claims::blocks(world)?;
+    claims::addresses(world, &first)?;
+    let conflicts = first.refused.iter().filter(|refused| !matches!(refused.why, Why::Outside(_)));
     // Two may ask for one of the story's static addresses at a time.
     let leased =
         first.refused.iter().filter(|refused| matches!(&refused.why, Why::Address(ip, _) if !is_static(*ip)));
     if !faults && leased.count() > 0 {
         return Err(Wrong(format!("an address was leased twice without a fault: {:?}", first.refused)));
     }
-    Ok(conflicts)
-}
-
-fn endpoints(world: &World, view: &View) -> Result<(), Wrong> {
-    let mut all = BTreeSet::new();
-    for (id, host) in world.hosts.iter().enumerate() {
-        for endpoint in world.endpoints_of(id) {
-            all.insert(endpoint);
-            let seen = view.cluster.endpoints.get(endpoint).is_some_and(|seen| seen.node == host.name);
-            if !seen && !refused(view, endpoint) {
-                return Err(Wrong(format!("{endpoint} lives on {} and nobody sees it", host.name)));
-            }
-        }
-    }
-    match view.cluster.endpoints.keys().find(|endpoint| !all.contains(endpoint)) {
-        Some(back) => Err(Wrong(format!("{back} was deleted and is back"))),
-        None => Ok(()),
-    }
-}
-
-fn networks(world: &World, view: &View) -> Result<(), Wrong> {
-    for (name, (count, node, made)) in &world.networks {
-        if view.cluster.networks.contains_key(name) != *made {
-            let done = if *made { "made" } else { "deleted" };
-            return Err(Wrong(format!(
-                "network {name} was {done} last, by {node} at {count}, and is otherwise"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// No block is two nodes'.
-fn blocks(world: &World) -> Result<(), Wrong> {
-    let mut held = BTreeMap::new();
-    for host in &world.hosts {
-        for key in host.disk.keys().filter(|key| matches!(key, Key::Block(..))) {
-            if let Some(other) = held.insert(key, &host.name) {
-                return Err(Wrong(format!("{key} is leased to {other} and to {}", host.name)));
-            }
-        }
-    }
-    Ok(())
+    Ok(conflicts.count())
 }
 
 fn difference(one: &View, other: &View) -> String {

@@ -4,6 +4,8 @@
 //! must hold. Only the nodes themselves are the product's (`overlay_user::membership`).
 
 mod check;
+mod collide;
+mod mass;
 mod net;
 mod options;
 mod story;
@@ -30,6 +32,8 @@ use self::{
 
 /// How many failed seeds are told.
 const TOLD: usize = 5;
+/// One seed of so many has a node that loses all, too.
+const MASS: u64 = 50;
 /// Seeds within which a broken rule must be found.
 const SOON: u64 = 1000;
 
@@ -80,7 +84,12 @@ fn run(first: u64, count: u64) -> Sum {
                         break;
                     }
                     let seed = first.wrapping_add(number);
-                    let outcome = story::run(seed, Rules::Whole);
+                    let outcome = story::run(seed, Rules::Whole).and_then(|told| {
+                        if seed.is_multiple_of(MASS) {
+                            mass::run(seed, Rules::Whole)?;
+                        }
+                        Ok(told)
+                    });
                     let mut sum = sum.lock().expect("no thread panics while it adds");
                     match outcome {
                         Ok(told) => sum.told.add(told),
@@ -102,13 +111,14 @@ fn progress(number: u64, count: u64) {
 }
 
 fn report(sum: &Sum, count: u64, took: Duration) {
-    let Told { nodes, endpoints, commands, refused, faults, conflicts } = sum.told;
+    let Told { nodes, endpoints, commands, refused, faults, collisions, conflicts } = sum.told;
     let rows = [
         ("seeds", count),
         ("nodes", nodes),
         ("commands", commands),
         ("  of them refused", refused),
         ("faults", faults),
+        ("claims of both sides of a split", collisions),
         ("endpoints at the end", endpoints),
         ("conflicts at the end, resolved", conflicts),
     ];

@@ -3,7 +3,10 @@
 //! What holds of scuttlebutt holds here: a part has one writer, its entries versions, and a replica has a part up to some
 //! version, whole. Messages are lost, doubled, delayed and so overtaken.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// The most entries of a message.
 const MOST_ENTRIES: usize = 64;
@@ -11,18 +14,23 @@ const MOST_ENTRIES: usize = 64;
 /// A node's number.
 pub(crate) type Id = usize;
 
+/// An entry: its key, and its value unless it was taken back.
+type Entry = (Arc<str>, Option<Arc<str>>);
+
 /// A part of a replica.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Part {
-    start: u64,
-    beat: u64,
-    top: u64,
-    entries: BTreeMap<String, (u64, Option<String>)>,
+    has: Has,
+    /// The entries by version.
+    entries: BTreeMap<u64, Entry>,
+    /// The version of each key.
+    versions: HashMap<Arc<str>, u64>,
 }
 
 /// What a replica has of a part.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Has {
+    /// 0 where it has nothing.
     start: u64,
     beat: u64,
     top: u64,
@@ -32,10 +40,8 @@ pub(crate) struct Has {
 #[derive(Clone, Debug)]
 pub(crate) struct News {
     of: Id,
-    start: u64,
-    beat: u64,
-    top: u64,
-    entries: Vec<(u64, String, Option<String>)>,
+    has: Has,
+    entries: Vec<(u64, Entry)>,
     /// The version that the receiver must have for these to follow.
     after: u64,
 }
@@ -43,116 +49,145 @@ pub(crate) struct News {
 /// A message.
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    /// What the sender has; whether it answers such a one.
-    Digest { has: Vec<(Id, Has)>, answer: bool },
+    /// What the sender has of each part; whether it answers such a one.
+    Digest { has: Arc<[Has]>, answer: bool },
     /// What the receiver had not.
-    News(Vec<News>),
+    News(Arc<[News]>),
 }
 
 /// What a machine is to hear of.
 pub(crate) enum Heard {
     Beat(Id),
-    Entry { of: Id, start: u64, key: String, value: Option<String> },
+    Entry {
+        of: Id,
+        start: u64,
+        key: Arc<str>,
+        value: Option<Arc<str>>,
+    },
+    /// Another knows a later start of the node itself.
+    Later(u64),
 }
 
 /// A node's replica.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Replica {
-    parts: BTreeMap<Id, Part>,
+    parts: Vec<Part>,
+}
+
+impl Part {
+    fn new(start: u64) -> Self {
+        Self { has: Has { start, ..Has::default() }, ..Self::default() }
+    }
+
+    /// Whether an entry is later than what is there.
+    fn put(&mut self, version: u64, entry: Entry) -> bool {
+        let known = self.versions.get(&entry.0).copied().unwrap_or_default();
+        if version <= known {
+            return false;
+        }
+        self.entries.remove(&known);
+        self.versions.insert(Arc::clone(&entry.0), version);
+        self.entries.insert(version, entry);
+        true
+    }
 }
 
 impl Replica {
-    /// Starts its own part.
-    pub(crate) fn start(me: Id, start: u64) -> Self {
-        let own = Part { start, ..Part::default() };
-        Self { parts: BTreeMap::from([(me, own)]) }
+    /// Starts its own part, one of so many.
+    pub(crate) fn start(me: Id, count: usize, start: u64) -> Self {
+        let mut parts = vec![Part::default(); count];
+        parts[me] = Part::new(start);
+        Self { parts }
+    }
+
+    /// Starts its own part again.
+    pub(crate) fn restart(&mut self, me: Id, start: u64) {
+        self.parts[me] = Part::new(start);
     }
 
     /// Publishes in its own part.
-    pub(crate) fn publish(&mut self, me: Id, key: String, value: Option<String>) {
-        if let Some(part) = self.parts.get_mut(&me) {
-            part.top += 1;
-            part.entries.insert(key, (part.top, value));
-        }
+    pub(crate) fn publish(&mut self, me: Id, key: &str, value: Option<String>) {
+        let part = &mut self.parts[me];
+        part.has.top += 1;
+        part.put(part.has.top, (key.into(), value.map(Into::into)));
     }
 
     /// The start of a part; 0 where it is not there.
     pub(crate) fn start_of(&self, id: Id) -> u64 {
-        self.parts.get(&id).map_or(0, |part| part.start)
+        self.parts[id].has.start
     }
 
     /// A heartbeat of its own.
     pub(crate) fn beat(&mut self, me: Id) {
-        if let Some(part) = self.parts.get_mut(&me) {
-            part.beat += 1;
-        }
+        self.parts[me].has.beat += 1;
     }
 
-    pub(crate) fn digest(&self) -> Vec<(Id, Has)> {
-        let has = |part: &Part| Has { start: part.start, beat: part.beat, top: part.top };
-        self.parts.iter().map(|(id, part)| (*id, has(part))).collect()
+    pub(crate) fn digest(&self) -> Arc<[Has]> {
+        self.parts.iter().map(|part| part.has).collect()
     }
 
     /// What it has and the sender of a digest has not.
-    pub(crate) fn news_for(&self, digest: &[(Id, Has)]) -> Vec<News> {
+    pub(crate) fn news_for(&self, digest: &[Has]) -> Vec<News> {
         let mut room = MOST_ENTRIES;
         let mut news = Vec::new();
-        for (id, part) in &self.parts {
-            let there = digest.iter().find(|(other, _)| other == id).map(|(_, has)| *has);
-            let after = match there {
-                Some(has) if has.start > part.start => continue,
-                Some(has) if has.start == part.start => {
-                    if has.top >= part.top && has.beat >= part.beat {
-                        continue;
-                    }
-                    has.top
-                }
-                Some(_) | None => 0,
-            };
-            let mut entries: Vec<_> = part
-                .entries
-                .iter()
-                .filter(|(_, (version, _))| *version > after)
-                .map(|(key, (version, value))| (*version, key.clone(), value.clone()))
-                .collect();
-            entries.sort_unstable();
-            let all = entries.len() <= room;
-            entries.truncate(room);
+        for (id, (part, there)) in self.parts.iter().zip(digest).enumerate() {
+            let here = part.has;
+            if here.start == 0 || there.start > here.start {
+                continue;
+            }
+            let is_same = there.start == here.start;
+            if is_same && there.top >= here.top && there.beat >= here.beat {
+                continue;
+            }
+            let after = if is_same { there.top } else { 0 };
+            if after >= here.top {
+                news.push(News { of: id, has: here, entries: Vec::new(), after });
+                continue;
+            }
+            let mut later = part.entries.range(after + 1..).map(|(version, entry)| (*version, entry.clone()));
+            let entries: Vec<(u64, Entry)> = later.by_ref().take(room).collect();
             room -= entries.len();
-            let top = if all { part.top } else { entries.last().map_or(after, |entry| entry.0) };
-            news.push(News { of: *id, start: part.start, beat: part.beat, top, entries, after });
+            let top = match entries.last() {
+                _ if later.next().is_none() => here.top,
+                Some((version, _)) => *version,
+                None => after,
+            };
+            news.push(News { of: id, has: Has { top, ..here }, entries, after });
         }
         news
     }
 
     /// Takes news in; what is to be heard of them, in order.
-    pub(crate) fn take(&mut self, me: Id, news: Vec<News>) -> Vec<Heard> {
+    pub(crate) fn take(&mut self, me: Id, news: &[News]) -> Vec<Heard> {
         let mut heard = Vec::new();
-        for News { of, start, beat, top, entries, after } in news {
+        for News { of, has, entries, after } in news {
+            let (of, part) = (*of, &mut self.parts[*of]);
             if of == me {
+                if has.start > part.has.start {
+                    heard.push(Heard::Later(has.start));
+                }
                 continue;
             }
-            let part = self.parts.entry(of).or_insert_with(|| Part { start, ..Part::default() });
-            if start < part.start {
+            if has.start < part.has.start {
                 continue;
             }
-            if start > part.start {
-                *part = Part { start, ..Part::default() };
+            if has.start > part.has.start {
+                *part = Part::new(has.start);
             }
-            if beat > part.beat {
-                part.beat = beat;
+            if has.beat > part.has.beat {
+                part.has.beat = has.beat;
                 heard.push(Heard::Beat(of));
             }
-            if after > part.top {
+            if *after > part.has.top {
                 continue;
             }
-            for (version, key, value) in entries {
-                if version > part.top || part.entries.get(&key).is_none_or(|(known, _)| *known < version) {
-                    part.entries.insert(key.clone(), (version, value.clone()));
-                    heard.push(Heard::Entry { of, start, key, value });
+            for (version, entry) in entries {
+                if part.put(*version, entry.clone()) {
+                    let (key, value) = entry.clone();
+                    heard.push(Heard::Entry { of, start: has.start, key, value });
                 }
             }
-            part.top = part.top.max(top);
+            part.has.top = part.has.top.max(has.top);
         }
         heard
     }

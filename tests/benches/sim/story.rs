@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use overlay_tests::Random;
 use overlay_user::membership::{
+    limits::Limits,
     machine::Wanted,
     record::{Definition, Key, Mode},
     refusal::Refusal,
@@ -11,17 +12,24 @@ use overlay_user::membership::{
 
 use super::{
     check::{self, Seen, Wrong},
+    collide::collide,
     net::Id,
-    world::{STEP, Weather, World, pick},
+    world::{STEP, Weather, World, percent, pick},
 };
 
 /// How long things happen, in milliseconds.
 const STORY: u64 = 25_000;
 /// How long all is quiet before everything is compared: what a cluster may take to heal.
 const QUIET: u64 = 10_000;
+/// Of a hundred steps of a split cluster, so many in which its sides do what cannot both hold.
+const COLLIDE: u64 = 15;
 /// So many addresses are asked for by name.
 const STATIC: u64 = 6;
 const NETWORKS: [&str; 3] = ["blue", "green", "red"];
+/// A network that has no endpoint: it is made and deleted.
+const EMPTY: &str = "grey";
+/// A prefix that nobody asks for an address of by name.
+const RESERVED: &str = "10.1.4.0/22";
 
 /// What a run came to, for the report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +39,7 @@ pub(crate) struct Told {
     pub(crate) endpoints: u64,
     pub(crate) refused: u64,
     pub(crate) faults: u64,
+    pub(crate) collisions: u64,
     pub(crate) conflicts: u64,
 }
 
@@ -41,6 +50,7 @@ impl Told {
         self.endpoints += other.endpoints;
         self.refused += other.refused;
         self.faults += other.faults;
+        self.collisions += other.collisions;
         self.conflicts += other.conflicts;
     }
 }
@@ -70,7 +80,13 @@ pub(crate) fn run(seed: u64, rules: Rules) -> Result<Told, Wrong> {
     let weather = Weather { loss: random.below(31), doubled: random.below(11), delay: 1 + random.below(400) };
     let plan =
         Plan { crashes: random.below(2) == 0, splits: random.below(2) == 0, busy: 2 + random.below(20) };
-    let mut world = World::new(count, weather, random, rules);
+    // Clusters that are full now and then.
+    let limits = if random.below(4) == 0 {
+        Limits { endpoints: 8 + random.below(24) as usize, networks: 3 + random.below(3) as usize }
+    } else {
+        Limits::GOSSIP
+    };
+    let mut world = World::new(count, weather, limits, random, rules);
     let mut told = Told { nodes: count as u64, ..Told::default() };
     let mut seen = Seen::default();
     for network in &NETWORKS[..2] {
@@ -81,8 +97,11 @@ pub(crate) fn run(seed: u64, rules: Rules) -> Result<Told, Wrong> {
         world.publish(id);
     }
     while world.now < STORY {
-        world.step();
+        world.step()?;
         retry(&mut world, &mut told);
+        if world.hosts.iter().any(|host| host.side > 0) && percent(&mut world.random, COLLIDE) {
+            collide(&mut world, &mut told);
+        }
         if world.random.below(plan.busy) == 0 {
             act(&mut world, &mut told);
         }
@@ -97,7 +116,7 @@ pub(crate) fn run(seed: u64, rules: Rules) -> Result<Told, Wrong> {
     world.weather = Weather { loss: weather.loss.min(10), ..weather };
     let end = world.now + QUIET;
     while world.now < end {
-        world.step();
+        world.step()?;
     }
     told.endpoints = world
         .hosts
@@ -110,8 +129,8 @@ pub(crate) fn run(seed: u64, rules: Rules) -> Result<Told, Wrong> {
 
 /// Somebody does something on some node.
 fn act(world: &mut World, told: &mut Told) {
-    let running = world.running();
-    let Some(id) = pick(&mut world.random, &running).copied() else { return };
+    let ready = world.ready();
+    let Some(id) = pick(&mut world.random, &ready).copied() else { return };
     let network = NETWORKS[world.random.below(3) as usize];
     let what = world.random.below(100);
     let address = static_address(world.random.below(STATIC) as u8);
@@ -124,6 +143,12 @@ fn act(world: &mut World, told: &mut Told) {
         12..15 => agent.machine.delete_network(network),
         15..65 => agent.machine.add_endpoint(wanted(network, Vec::new())).map(drop),
         65..75 => agent.machine.add_endpoint(wanted(network, vec![address])).map(drop),
+        75..80 => agent.machine.delete_network(EMPTY).or_else(|_| {
+            let definition = definition();
+            agent.machine.create_network(EMPTY, None, definition).map(drop)
+        }),
+        80..83 => agent.machine.reserve(network, RESERVED.parse().expect("a prefix")),
+        83..85 => agent.machine.unreserve(network, RESERVED.parse().expect("a prefix")),
         _ => victim.map_or(Ok(()), |victim| agent.machine.delete_endpoint(&victim)),
     };
     match done {
@@ -138,6 +163,10 @@ fn act(world: &mut World, told: &mut Told) {
 /// Tries again what waited for a lease.
 fn retry(world: &mut World, told: &mut Told) {
     for (id, wanted) in std::mem::take(&mut world.waiting) {
+        if world.is_asleep(id) {
+            world.waiting.push((id, wanted));
+            continue;
+        }
         let Some(agent) = world.hosts[id].agent.as_mut() else { continue };
         match agent.machine.add_endpoint(wanted.clone()) {
             Err(Refusal::Settling) => world.waiting.push((id, wanted)),
@@ -153,12 +182,12 @@ fn static_address(number: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 1, 15, number + 1))
 }
 
-/// Whether an address is among those that are asked for by name.
+/// Whether an address is among those that are asked for by name, by one or by two at a time.
 pub(crate) fn is_static(ip: IpAddr) -> bool {
-    (0..STATIC).any(|number| ip == static_address(number as u8))
+    matches!(ip, IpAddr::V4(ip) if (11..16).contains(&ip.octets()[2]))
 }
 
-fn definition() -> Definition {
+pub(crate) fn definition() -> Definition {
     Definition {
         vni: 0,
         subnets: vec!["10.1.0.0/20".parse().expect("a prefix"), "fd00:1::/64".parse().expect("a prefix")],
@@ -176,7 +205,7 @@ fn wanted(network: &str, ips: Vec<IpAddr>) -> Wanted {
 /// Something befalls the cluster.
 fn befall(world: &mut World, plan: &Plan, told: &mut Told) {
     let id = world.random.below(world.hosts.len() as u64) as Id;
-    let what = world.random.below(10);
+    let what = world.random.below(12);
     match what {
         0..2 if plan.splits => {
             world.split();
@@ -212,7 +241,21 @@ fn befall(world: &mut World, plan: &Plan, told: &mut Told) {
                 world.start(id);
             }
         }
-        9 => {
+        9 if plan.crashes => {
+            // An agent's disk is lost, and perhaps found empty at once.
+            world.wipe(id);
+            told.faults += 1;
+            if world.random.below(2) == 0 && world.hosts[id].is_up {
+                world.start(id);
+            }
+        }
+        10 if plan.crashes => {
+            // What is shorter is no jump of the clock.
+            let time = 100 * (11 + world.random.below(150));
+            world.sleep(id, time);
+            told.faults += 1;
+        }
+        11 => {
             if let Some(agent) = world.hosts[id].agent.as_mut() {
                 agent.machine.set_mode(Mode::Upgrading);
                 world.publish(id);

@@ -1,5 +1,8 @@
 //! Hosts, their agents and what befalls them.
 
+mod life;
+mod mail;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -9,45 +12,55 @@ use overlay_tests::Random;
 use overlay_user::{
     cluster::EndpointId,
     membership::{
+        limits::Limits,
         machine::{Machine, Wanted},
-        record::{Key, Mode, NodeRecord, Record},
+        record::{Key, NetworkRecord, Record},
     },
 };
 
+use self::{life::Recalled, mail::Post};
 use super::{
-    check::Wrong,
-    net::{Heard, Id, Message, Replica},
+    check::{self, Wrong},
+    net::{Id, Replica},
     story::Rules,
 };
 
 /// A step of the simulated clock.
 pub(crate) const STEP: u64 = 100;
+/// The number of a host's first start: there are lower ones for those that have lost what number they had.
+const FIRST_START: u64 = 1_000_000;
 
 /// A host.
 pub(crate) struct Host {
     pub(crate) name: String,
     /// What outlives the agent.
     pub(crate) disk: BTreeMap<Key, Record>,
+    /// What the agent knew of the others when it was last killed, which outlives it, too.
+    peers: Vec<Recalled>,
     pub(crate) agent: Option<Agent>,
     pub(crate) is_up: bool,
     /// The part of a network that was split.
     pub(crate) side: u8,
     starts: u64,
-    /// Since when nothing has befallen it.
+    /// Until when its clock stands still.
+    asleep_until: u64,
+    /// Until when an agent without a past only listens.
+    listens_until: u64,
+    /// Since when nothing has befallen it, but for sleep.
     pub(crate) calm_since: u64,
+}
+
+impl Host {
+    /// Since when nothing has befallen it.
+    pub(crate) fn calm_since(&self) -> u64 {
+        self.calm_since.max(self.asleep_until)
+    }
 }
 
 /// A running agent.
 pub(crate) struct Agent {
     pub(crate) machine: Machine,
     pub(crate) replica: Replica,
-}
-
-struct Post {
-    at: u64,
-    from: Id,
-    to: Id,
-    message: Message,
 }
 
 /// How bad the network is.
@@ -60,11 +73,16 @@ pub(crate) struct Weather {
 
 pub(crate) struct World {
     pub(crate) hosts: Vec<Host>,
+    names: Vec<String>,
+    /// How many disks were lost.
+    wipes: u64,
     pub(crate) now: u64,
     pub(crate) weather: Weather,
-    post: Vec<Post>,
-    /// For each network's name the latest of what was done to it: whether it was made.
-    pub(crate) networks: BTreeMap<String, (u64, String, bool)>,
+    pub(crate) limits: Limits,
+    /// What is under way, by when it comes.
+    post: BTreeMap<u64, Vec<Post>>,
+    /// For each network's name the latest of what was done to it.
+    pub(crate) networks: BTreeMap<String, NetworkRecord>,
     pub(crate) random: Random,
     /// Endpoints that wait for a lease.
     pub(crate) waiting: Vec<(Id, Wanted)>,
@@ -87,22 +105,28 @@ pub(crate) fn name(id: Id) -> String {
 }
 
 impl World {
-    pub(crate) fn new(count: usize, weather: Weather, random: Random, rules: Rules) -> Self {
+    pub(crate) fn new(count: usize, weather: Weather, limits: Limits, random: Random, rules: Rules) -> Self {
         let host = |id| Host {
             name: name(id),
             disk: BTreeMap::new(),
+            peers: Vec::new(),
             agent: None,
             is_up: true,
             side: 0,
-            starts: 0,
+            starts: FIRST_START,
+            asleep_until: 0,
+            listens_until: 0,
             calm_since: 0,
         };
         let hosts = (0..count).map(host).collect();
         let mut world = Self {
             hosts,
+            names: (0..count).map(name).collect(),
+            wipes: 0,
             now: 0,
             weather,
-            post: Vec::new(),
+            limits,
+            post: BTreeMap::new(),
             networks: BTreeMap::new(),
             random,
             waiting: Vec::new(),
@@ -114,56 +138,29 @@ impl World {
         world
     }
 
-    /// Starts an agent with what its disk holds.
-    pub(crate) fn start(&mut self, id: Id) {
-        let host = &mut self.hosts[id];
-        host.starts += 1;
-        let node = NodeRecord {
-            vteps: vec![std::net::Ipv4Addr::new(10, 88, 0, id as u8 + 1).into()],
-            version: "1.0.0".to_owned(),
-            mode: Mode::Up,
-            seq: 0,
-            keys: Vec::new(),
-        };
-        let kept = host.disk.iter().map(|(key, record)| (key.clone(), record.clone())).collect();
-        let mut machine = Machine::new(&host.name, host.starts, node, kept);
-        if self.rules == Rules::Broken {
-            machine.break_rule();
-        }
-        machine.tick(Duration::from_millis(self.now));
-        host.agent = Some(Agent { machine, replica: Replica::start(id, host.starts) });
-        self.publish(id);
-    }
-
-    /// Kills an agent; the host goes on.
-    pub(crate) fn kill(&mut self, id: Id) {
-        self.hosts[id].agent = None;
-    }
-
     /// Keeps and then publishes what an agent has changed.
     pub(crate) fn publish(&mut self, id: Id) {
         let host = &mut self.hosts[id];
         let Some(agent) = &mut host.agent else { return };
         for change in agent.machine.take_changes() {
             if let (Key::Network(name), Some(Record::Network(record))) = (&change.key, &change.record) {
-                let done = (record.stamp.count, std::cmp::Reverse(&record.stamp.node));
-                let held = self.networks.get(name).map(|(count, node, _)| (*count, std::cmp::Reverse(node)));
-                if held.is_none_or(|held| done > held) {
-                    let latest = (record.stamp.count, record.stamp.node.clone(), record.network.is_some());
-                    self.networks.insert(name.clone(), latest);
+                let held = self.networks.get(name);
+                if held.is_none_or(|held| check::beats(&record.stamp, &held.stamp)) {
+                    self.networks.insert(name.clone(), record.clone());
                 }
             }
             match &change.record {
                 Some(record) => drop(host.disk.insert(change.key.clone(), record.clone())),
                 None => drop(host.disk.remove(&change.key)),
             }
-            agent.replica.publish(id, change.key.to_string(), change.record.as_ref().map(Record::text));
+            agent.replica.publish(id, &change.key.to_string(), change.record.as_ref().map(Record::text));
         }
     }
 
     pub(crate) fn can_reach(&self, a: Id, b: Id) -> bool {
         let (a, b) = (&self.hosts[a], &self.hosts[b]);
-        a.is_up && b.is_up && a.side == b.side
+        let is_there = |host: &Host| host.is_up && self.now >= host.asleep_until;
+        is_there(a) && is_there(b) && a.side == b.side
     }
 
     /// What does not hold on a host, and when.
@@ -172,91 +169,43 @@ impl World {
     }
 
     /// Lets the clock take a step.
-    pub(crate) fn step(&mut self) {
+    pub(crate) fn step(&mut self) -> Result<(), Wrong> {
         self.now += STEP;
         self.deliver();
-        let now = Duration::from_millis(self.now);
         for id in 0..self.hosts.len() {
-            let Some(agent) = self.hosts[id].agent.as_mut() else { continue };
-            agent.replica.beat(id);
-            agent.machine.tick(now);
-            let silent: Vec<String> = agent.machine.silent().map(str::to_owned).collect();
-            for other in silent {
-                let other_id = self.hosts.iter().position(|host| host.name == other);
-                if let Some(other_id) = other_id
-                    && self.can_reach(id, other_id)
-                    && !percent(&mut self.random, self.weather.loss)
-                    && let Some(agent) = self.hosts[id].agent.as_mut()
-                {
-                    agent.machine.answered(&other);
-                }
+            if self.hosts[id].agent.is_some() && !self.is_asleep(id) {
+                self.turn(id)?;
             }
-            self.publish(id);
-            self.gossip(id);
         }
+        Ok(())
     }
 
-    fn gossip(&mut self, id: Id) {
-        let count = self.hosts.len() as u64;
-        let Some(agent) = &self.hosts[id].agent else { return };
-        let has = agent.replica.digest();
-        for _ in 0..2 {
-            let to = self.random.below(count) as Id;
-            if to != id {
-                self.send(id, to, Message::Digest { has: has.clone(), answer: false });
+    /// What an agent does of itself.
+    fn turn(&mut self, id: Id) -> Result<(), Wrong> {
+        let now = Duration::from_millis(self.now);
+        self.catch_up(id);
+        let has_slept = self.now == self.hosts[id].asleep_until;
+        let Some(agent) = self.hosts[id].agent.as_mut() else { return Ok(()) };
+        agent.replica.beat(id);
+        let before = has_slept.then(|| agent.machine.view());
+        agent.machine.tick(now);
+        if before.is_some_and(|before| before != agent.machine.view()) {
+            return Err(self.wrong(id, "has slept, and sees another cluster before it has heard of any"));
+        }
+        let silent = agent.machine.silent();
+        let silent: Vec<Id> =
+            silent.filter_map(|other| self.names.iter().position(|name| name == other)).collect();
+        for other in silent {
+            if self.can_reach(id, other)
+                && !percent(&mut self.random, self.weather.loss)
+                && let Some(agent) = self.hosts[id].agent.as_mut()
+            {
+                agent.machine.answered(&self.names[other]);
             }
         }
-    }
-
-    fn send(&mut self, from: Id, to: Id, message: Message) {
-        let copies = if percent(&mut self.random, self.weather.doubled) { 2 } else { 1 };
-        for _ in 0..copies {
-            if !percent(&mut self.random, self.weather.loss) {
-                let at = self.now + 1 + self.random.below(self.weather.delay);
-                self.post.push(Post { at, from, to, message: message.clone() });
-            }
-        }
-    }
-
-    fn deliver(&mut self) {
-        let now = self.now;
-        // What is under way when the way is cut is lost.
-        let (mut due, later): (Vec<Post>, Vec<Post>) =
-            std::mem::take(&mut self.post).into_iter().partition(|post| post.at <= now);
-        self.post = later;
-        due.sort_by_key(|post| post.at);
-        for post in due {
-            if self.can_reach(post.from, post.to) {
-                self.receive(post);
-            }
-        }
-    }
-
-    fn receive(&mut self, post: Post) {
-        let Post { from, to, message, .. } = post;
-        let Some(agent) = self.hosts[to].agent.as_mut() else { return };
-        match message {
-            Message::Digest { has, answer } => {
-                let news = agent.replica.news_for(&has);
-                let own = agent.replica.digest();
-                if !news.is_empty() {
-                    self.send(to, from, Message::News(news));
-                }
-                if !answer {
-                    self.send(to, from, Message::Digest { has: own, answer: true });
-                }
-            }
-            Message::News(news) => {
-                for heard in agent.replica.take(to, news) {
-                    match heard {
-                        Heard::Beat(of) => agent.machine.heard(&name(of)),
-                        Heard::Entry { of, start, key, value } => {
-                            agent.machine.learn(&name(of), start, &key, value.as_deref());
-                        }
-                    }
-                }
-            }
-        }
+        self.publish(id);
+        self.gossip(id);
+        Ok(())
     }
 
     /// Splits the network in two.
@@ -272,6 +221,7 @@ impl World {
         for id in 0..self.hosts.len() {
             self.hosts[id].side = 0;
             self.hosts[id].is_up = true;
+            self.hosts[id].asleep_until = self.hosts[id].asleep_until.min(self.now);
             if self.hosts[id].agent.is_none() {
                 self.start(id);
             }
@@ -290,9 +240,9 @@ impl World {
         self.hosts.iter().enumerate().filter_map(|(id, host)| Some((id, host.agent.as_ref()?)))
     }
 
-    /// The hosts with a running agent.
-    pub(crate) fn running(&self) -> Vec<Id> {
-        self.agents().map(|(id, _)| id).collect()
+    /// The hosts on which somebody can do something.
+    pub(crate) fn ready(&self) -> Vec<Id> {
+        (0..self.hosts.len()).filter(|id| self.is_ready(*id)).collect()
     }
 
     /// The identities of what a host's disk has as endpoints.

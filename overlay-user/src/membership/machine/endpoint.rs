@@ -1,11 +1,7 @@
 //! Endpoints are added and deleted.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
-use ipnet::IpNet;
 use overlay_common::MacAddr;
 
 use super::Machine;
@@ -15,7 +11,6 @@ use crate::{
         liveness::Alive,
         record::{EndpointRecord, Key, Record},
         refusal::Refusal,
-        resolve,
     },
 };
 
@@ -35,16 +30,6 @@ pub struct Wanted {
     pub name: Option<String>,
 }
 
-/// What endpoints and gateways have of a network.
-#[derive(Default)]
-pub(super) struct Taken {
-    pub(super) ips: BTreeMap<IpAddr, (EndpointId, String)>,
-    pub(super) ids: BTreeMap<EndpointId, String>,
-    /// Addresses of endpoints and gateways.
-    pub(super) unavailable: BTreeSet<IpAddr>,
-    pub(super) reserved: Vec<IpNet>,
-}
-
 impl Machine {
     /// Adds an endpoint to this node.
     ///
@@ -52,29 +37,30 @@ impl Machine {
     ///
     /// Where it cannot be; `Refusal::Settling` where it can be a little later.
     pub fn add_endpoint(&mut self, wanted: Wanted) -> Result<EndpointId, Refusal> {
-        let view = self.view();
-        let network = view.cluster.networks.get(&wanted.network);
+        let network = self.networks().get(&wanted.network).cloned();
         let network = network.ok_or_else(|| Refusal::NoNetwork(wanted.network.clone()))?;
         let endpoints = self.own().filter(|(key, _)| matches!(key, Key::Endpoint(_))).count();
         if endpoints >= MOST_ENDPOINTS {
             return Err(Refusal::TooManyEndpoints);
         }
-        let taken = self.taken(&wanted.network);
+        if self.is_full() {
+            return Err(Refusal::FullOfEndpoints(self.limits.endpoints));
+        }
         let ips = if wanted.ips.is_empty() {
-            self.lease(&wanted.network, &network.subnets, &taken)?
+            self.lease(&network)?
         } else {
             for ip in &wanted.ips {
                 network.check_address(*ip).map_err(Refusal::Address)?;
-                if let Some((id, node)) = taken.ips.get(ip) {
-                    return Err(Refusal::AddressTaken { ip: *ip, id: id.clone(), node: node.clone() });
+                if let Some((node, id)) = self.has_ip(&network.name, *ip) {
+                    return Err(Refusal::AddressTaken { ip: *ip, id: id.clone(), node: node.to_owned() });
                 }
             }
             wanted.ips
         };
         let mac = wanted.mac.or_else(|| derived_mac(&ips)).unwrap_or(MacAddr::ZERO);
         let id = EndpointId::new(&wanted.network, mac);
-        if let Some(node) = taken.ids.get(&id) {
-            return Err(Refusal::MacTaken { mac, node: node.clone() });
+        if let Some(node) = self.has_id(&id) {
+            return Err(Refusal::MacTaken { mac, node: node.to_owned() });
         }
         let count = self.stamp().count;
         let record = EndpointRecord { count, vni: network.vni.get(), ips, name: wanted.name };
@@ -89,36 +75,44 @@ impl Machine {
     /// Where it is another's, or nobody's.
     pub fn delete_endpoint(&mut self, id: &EndpointId) -> Result<(), Refusal> {
         let key = Key::Endpoint(id.clone());
-        if self.own().any(|(own, _)| *own == key) {
+        if self.known.part(&self.name).is_some_and(|part| part.records().contains_key(&key)) {
             self.publish(key, None);
             return Ok(());
         }
-        match self.known.parts().find(|(_, part)| part.records().contains_key(&key)) {
-            Some((node, _)) => Err(Refusal::ElsewhereEndpoint { id: id.clone(), node: node.to_owned() }),
+        let holders = self.known.index().network(id.network()).and_then(|network| network.ids.get(id));
+        match holders.and_then(|holders| holders.first()) {
+            Some(node) => Err(Refusal::ElsewhereEndpoint { id: id.clone(), node: node.to_string() }),
             None => Err(Refusal::NoEndpoint(id.clone())),
         }
     }
 
-    /// What is taken in a network, by nodes that are not gone.
-    pub(super) fn taken(&self, network: &str) -> Taken {
-        let mut taken = Taken::default();
-        let latest = resolve::latest_networks(&self.known);
-        let definition = latest.get(network).and_then(|record| record.network.as_ref());
-        if let Some(definition) = definition {
-            taken.unavailable.extend(&definition.gateways);
-            taken.reserved.clone_from(&definition.reserved);
+    /// Whether nodes that are not gone publish all the endpoints that there may be.
+    fn is_full(&self) -> bool {
+        let most = self.limits.endpoints;
+        if self.known.index().endpoints() < most {
+            return false;
         }
-        for (node, part) in self.known.parts().filter(|(node, _)| self.alive(node) < Alive::Gone) {
-            for (key, record) in part.records() {
-                if let (Key::Endpoint(id), Record::Endpoint(record)) = (key, record)
-                    && id.network() == network
-                {
-                    taken.ids.insert(id.clone(), node.to_owned());
-                    taken.ips.extend(record.ips.iter().map(|ip| (*ip, (id.clone(), node.to_owned()))));
-                    taken.unavailable.extend(&record.ips);
-                }
-            }
-        }
-        taken
+        let there = self.known.parts().filter(|(node, _)| self.alive(node) < Alive::Gone);
+        let keys = there.flat_map(|(_, part)| part.records().keys());
+        keys.filter(|key| matches!(key, Key::Endpoint(_))).count() >= most
+    }
+
+    /// The endpoint that has an address in a network, and its node, which is not gone.
+    pub(super) fn has_ip(&self, network: &str, ip: IpAddr) -> Option<(&str, &EndpointId)> {
+        let holders = self.known.index().network(network)?.ips.get(&ip)?;
+        let held = holders.iter().find(|(node, _)| self.alive(node) < Alive::Gone);
+        held.map(|(node, id)| (&**node, id))
+    }
+
+    /// The node, which is not gone, that publishes an endpoint.
+    fn has_id(&self, id: &EndpointId) -> Option<&str> {
+        let holders = self.known.index().network(id.network())?.ids.get(id)?;
+        holders.iter().map(|node| &**node).find(|node| self.alive(node) < Alive::Gone)
+    }
+
+    /// An endpoint of a network on a node that is not gone.
+    pub(super) fn any_endpoint(&self, network: &str) -> Option<(&EndpointId, &str)> {
+        let ids = self.known.index().network(network)?.ids.keys();
+        ids.filter_map(|id| Some((id, self.has_id(id)?))).next()
     }
 }

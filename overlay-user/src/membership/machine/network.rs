@@ -22,19 +22,25 @@ impl Machine {
         vni: Option<Vni>,
         definition: Definition,
     ) -> Result<Vni, Refusal> {
-        let view = self.view();
-        if let Some(there) = view.cluster.networks.get(name) {
-            let same = Definition { vni: there.vni.get(), ..definition };
-            let asked = vni.is_none_or(|vni| vni == there.vni);
-            let as_is =
-                resolve::latest_networks(&self.known).get(name).and_then(|record| record.network.clone());
-            return if asked && as_is.as_ref() == Some(&same) {
-                Ok(there.vni)
+        if let Some(there) = self.networks().get(name).map(|network| network.vni) {
+            let as_is = resolve::latest_network(&self.known, name).and_then(|record| record.network.as_ref());
+            // What was reserved since makes no other network of it.
+            let is_same = as_is.is_some_and(|as_is| {
+                let reserved = as_is.reserved.clone();
+                *as_is == Definition { vni: there.get(), reserved, ..definition }
+            });
+            return if is_same && vni.is_none_or(|vni| vni == there) {
+                Ok(there)
             } else {
-                Err(Refusal::NetworkExists { name: name.to_owned(), vni: there.vni })
+                Err(Refusal::NetworkExists { name: name.to_owned(), vni: there })
             };
         }
-        let taken = |vni: Vni| view.cluster.networks.values().find(|network| network.vni == vni);
+        let latest = resolve::latest_networks(&self.known);
+        if latest.values().filter(|record| record.network.is_some()).count() >= self.limits.networks {
+            return Err(Refusal::FullOfNetworks(self.limits.networks));
+        }
+        let networks = self.networks();
+        let taken = |vni: Vni| networks.values().find(|network| network.vni == vni);
         let vni = match vni {
             Some(vni) => vni,
             None => networks::free_vni(name, |vni| taken(vni).is_some()).ok_or(Refusal::NoVni)?,
@@ -54,13 +60,14 @@ impl Machine {
     ///
     /// Where it has some, or is not there.
     pub fn delete_network(&mut self, name: &str) -> Result<(), Refusal> {
-        let there =
-            resolve::latest_networks(&self.known).get(name).is_some_and(|record| record.network.is_some());
+        let latest = resolve::latest_network(&self.known, name);
+        let there = latest.is_some_and(|record| record.network.is_some());
         if !there {
             return Err(Refusal::NoNetwork(name.to_owned()));
         }
         // Those of nodes that are away count: they come back.
-        if let Some((id, node)) = self.taken(name).ids.into_iter().next() {
+        if let Some((id, node)) = self.any_endpoint(name) {
+            let (id, node) = (id.clone(), node.to_owned());
             return Err(Refusal::NetworkInUse { name: name.to_owned(), id, node });
         }
         let own: Vec<Key> = self.own().map(|(key, _)| key.clone()).collect();
