@@ -79,10 +79,15 @@ pub(super) struct Core {
 impl Core {
     /// Begins a session of its own.
     pub(super) fn new(security: Security, counters: Arc<Counters>) -> io::Result<Self> {
-        Ok(Self {
+        Ok(Self::with_session(security, counters, Session(key::random()?)))
+    }
+
+    /// Begins this session, which nobody else may ever have had.
+    pub(super) fn with_session(security: Security, counters: Arc<Counters>, session: Session) -> Self {
+        Self {
             security,
             counters,
-            session: Session(key::random()?),
+            session,
             counter: 0,
             number: 0,
             cookies: RandomState::new(),
@@ -91,7 +96,7 @@ impl Core {
             answers: Limit::per_second(ANSWERS),
             questions: Limit::per_second(QUESTIONS),
             questioned: None,
-        })
+        }
     }
 
     /// The datagrams that send a message, or ask the peer for its session first.
