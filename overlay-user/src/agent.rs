@@ -6,12 +6,16 @@
 mod anchor;
 mod audit;
 mod bindings;
+mod configure;
 mod control;
 mod core;
 #[cfg(feature = "decoders")]
 pub mod decoders;
 mod endpoints;
 mod engine;
+mod history;
+mod keys;
+mod members;
 mod notify;
 mod preflight;
 mod reconcile;
@@ -40,7 +44,7 @@ use crate::{
     source::{Engine, Source as _},
 };
 
-pub use self::upgrade::upgrade;
+pub use self::{configure::configure, upgrade::upgrade};
 
 /// How often the kernel is compared with what it should hold.
 const AUDIT: Duration = Duration::from_secs(5);

@@ -1,17 +1,19 @@
 //! The command line: what `overlay` takes, and what it gives back.
 
 mod args;
+mod cluster;
 mod commands;
 #[cfg(feature = "decoders")]
 pub mod decoders;
 mod output;
 mod status;
 mod table;
+mod time;
 
-pub use args::Paths;
+pub use args::{Agent, Paths};
 
 use crate::{api::client::ClientError, netns};
-use args::{Cli, Command};
+use args::{Cli, Cluster, Command};
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use std::{
     ffi::OsString,
@@ -33,7 +35,7 @@ const STATUS_UNANSWERED: u8 = 2;
 #[derive(Clone, Copy)]
 pub struct Entry {
     /// Runs the node agent in the foreground until it is told to stop.
-    pub agent: fn(&Paths) -> anyhow::Result<ExitCode>,
+    pub agent: fn(&Paths, &Agent) -> anyhow::Result<ExitCode>,
     /// Puts the programs of this binary in force; the flag allows to replace the maps of a later version.
     pub upgrade: fn(&Paths, bool) -> anyhow::Result<ExitCode>,
     /// Removes every link, pin, device and file of ours.
@@ -50,7 +52,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, entry: &Entry) -> ExitCode 
 
 fn dispatch(cli: &Cli, entry: &Entry) -> ExitCode {
     match &cli.command {
-        Command::Agent => foreign((entry.agent)(&cli.paths)),
+        Command::Agent(args) => foreign((entry.agent)(&cli.paths, args)),
         Command::Upgrade { downgrade } => foreign((entry.upgrade)(&cli.paths, *downgrade)),
         Command::Uninstall => foreign((entry.uninstall)(&cli.paths)),
         Command::NetnsHelper { path } => match netns::helper(path) {
@@ -66,9 +68,13 @@ fn dispatch(cli: &Cli, entry: &Entry) -> ExitCode {
             Ok((text, code)) => print(&text, code),
             Err(error) => fail(&error, STATUS_UNANSWERED),
         },
-        Command::Network(_)
+        Command::Cluster(Cluster::Init(init)) => local(cluster::init(&cli.paths, init)),
+        Command::Cluster(Cluster::Token(output)) => local(cluster::token(&cli.paths, *output)),
+        Command::Cluster(Cluster::Key(_))
+        | Command::Network(_)
         | Command::Endpoint(_)
         | Command::Node(_)
+        | Command::Events(_)
         | Command::Drops(_)
         | Command::Dump(_) => match commands::run(&cli.paths, &cli.command) {
             Ok(text) => print(&text, ExitCode::SUCCESS),
@@ -78,6 +84,14 @@ fn dispatch(cli: &Cli, entry: &Entry) -> ExitCode {
                 fail(&error, if not_running { NOT_RUNNING } else { FAILED })
             }
         },
+    }
+}
+
+/// Prints what a command gives that asks no agent.
+fn local(result: anyhow::Result<String>) -> ExitCode {
+    match result {
+        Ok(text) => print(&text, ExitCode::SUCCESS),
+        Err(error) => fail(&error, FAILED),
     }
 }
 
@@ -177,6 +191,14 @@ mod tests {
     fn the_contract_parses() {
         for line in [
             "agent --config /tmp/o.toml",
+            "agent --join overlay1.x --insecure",
+            "cluster init --seed 10.88.0.1:7950",
+            "cluster token",
+            "cluster key list -o json",
+            "cluster key install",
+            "cluster key install overlay1.x",
+            "cluster key use 1a2b3c4d",
+            "cluster key remove 1a2b3c4d",
             "status -o json",
             "network create blue --vni 42 --subnet 10.1.0.0/24 --subnet fd00::/64 --mtu 1400 --encrypted",
             "network list -o json",
@@ -188,6 +210,7 @@ mod tests {
             "endpoint show blue.02420a010001 -o json",
             "endpoint delete blue.02420a010001",
             "node list -o table",
+            "events --last 20 -o json",
             "drops --all",
             "dump fdb -o json",
             "dump flood",

@@ -24,7 +24,9 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         fs::create_dir_all(dir)?;
     }
     let new = beside(path, "new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    // One that was left behind may be anybody's to read.
+    absent_is_done(fs::remove_file(&new))?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text)?;
     file.sync_all()?;
     fs::rename(&new, path)

@@ -17,6 +17,8 @@ pub mod document;
 pub mod event;
 mod failpoint;
 mod files;
+pub mod gossip;
+pub mod joined;
 mod kernel;
 pub mod logging;
 pub mod membership;

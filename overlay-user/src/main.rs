@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use overlay_user::{
     agent,
-    cli::{self, Paths},
-    config::{Config, LogFormat},
+    cli::{self, Agent, Paths},
+    config::LogFormat,
     logging, uninstall,
 };
 
@@ -14,9 +14,9 @@ fn main() -> ExitCode {
     cli::run(std::env::args_os(), &entry)
 }
 
-fn run_agent(paths: &Paths) -> anyhow::Result<ExitCode> {
+fn run_agent(paths: &Paths, args: &Agent) -> anyhow::Result<ExitCode> {
     // An error in the configuration is told before there is a log: plainly, as that of any command.
-    let config = Config::load(&paths.config)?;
+    let config = agent::configure(paths, args)?;
     logging::init(config.log.format);
     agent::run(paths, config)
 }

@@ -42,6 +42,8 @@ pub struct Host {
     pub dir: PathBuf,
     /// Where its agent pins, on bpffs.
     pub pin_dir: PathBuf,
+    /// The token of the cluster that its agent joins.
+    pub join: Option<String>,
     /// The `overlay` binary that the next command or agent uses.
     pub overlay: PathBuf,
     agent: Option<Child>,
@@ -58,7 +60,7 @@ impl Host {
     ) -> Result<Self> {
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let overlay = overlay.to_owned();
-        Ok(Self { name: name.to_owned(), vtep, netns, dir, pin_dir, overlay, agent: None })
+        Ok(Self { name: name.to_owned(), vtep, netns, dir, pin_dir, join: None, overlay, agent: None })
     }
 
     /// The path of its overlay.toml.
@@ -85,6 +87,13 @@ impl Host {
             self.name,
             cluster.display()
         );
+        fs::write(self.config(), text).with_context(|| format!("cannot write {}", self.config().display()))
+    }
+
+    /// Writes overlay.toml for engine `gossip`.
+    pub fn write_gossip_config(&self) -> Result<()> {
+        let text =
+            format!("[node]\nname = {:?}\nunderlay = \"eth0\"\n[cluster]\nengine = \"gossip\"\n", self.name);
         fs::write(self.config(), text).with_context(|| format!("cannot write {}", self.config().display()))
     }
 
@@ -155,6 +164,7 @@ impl Host {
             .arg(self.dir.join("state"))
             .arg("--pin-dir")
             .arg(&self.pin_dir)
+            .envs(self.join.iter().map(|token| ("OVERLAY_JOIN", token)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -4,14 +4,21 @@ use std::{
     fs::{self, File, TryLockError},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    Cluster, Endpoint, Host, Netns, Network, Node, Underlay, command::run, leftovers, underlay::add_address,
+    Cluster, Endpoint, Host, Netns, Network, Node, Underlay, command::run, leftovers, patience::patient,
+    underlay::add_address,
 };
 
+/// How long what was made on one host may take to be on all.
+const GOSSIP_LIMIT: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const POLL: Duration = Duration::from_millis(50);
 /// The longest name of a lab: with `-h250c99` after it, it still reads well in `ip netns list`.
 const NAME_LIMIT: usize = 24;
 
@@ -30,6 +37,18 @@ pub struct Options {
     pub vteps: fn(u8) -> Vec<IpAddr>,
     /// The two hosts of the lab are joined by one veth pair instead of a bridge.
     pub cable: bool,
+    /// Where the agents have the cluster from.
+    pub engine: Engine,
+}
+
+/// Where the agents of a lab have the cluster from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// A file that all watch.
+    #[default]
+    File,
+    /// Each other.
+    Gossip,
 }
 
 impl Options {
@@ -43,7 +62,15 @@ impl Options {
         let overlay = std::env::var_os("OVERLAY_BIN").context(
             "OVERLAY_BIN does not name the overlay binary: run this by `cargo xtask test` or `cargo xtask bench`",
         )?;
-        Ok(Self { name, overlay: overlay.into(), hosts, underlay_mtu: 1500, vteps: over_v4, cable: false })
+        Ok(Self {
+            name,
+            overlay: overlay.into(),
+            hosts,
+            underlay_mtu: 1500,
+            vteps: over_v4,
+            cable: false,
+            engine: Engine::File,
+        })
     }
 }
 
@@ -85,6 +112,7 @@ pub struct Lab {
     pub cluster: Cluster,
     name: String,
     dir: PathBuf,
+    engine: Engine,
     /// Held while the lab is up, so that a second lab of the name does not take it for a crashed one.
     _lock: File,
 }
@@ -108,6 +136,7 @@ impl Lab {
             cluster: Cluster::default(),
             name: name.clone(),
             dir,
+            engine: options.engine,
             _lock: lock,
         };
         for number in 1..=options.hosts {
@@ -126,7 +155,10 @@ impl Lab {
         more.iter().try_for_each(|vtep| add_address(&netns, "eth0", *vtep, length(vtep)))?;
         let pins = leftovers::pin_dir(&self.name).join(&name);
         let host = Host::new(&name, *vtep, netns, self.dir.join(&name), pins, overlay)?;
-        host.write_config(&self.cluster_file())?;
+        match self.engine {
+            Engine::File => host.write_config(&self.cluster_file())?,
+            Engine::Gossip => host.write_gossip_config()?,
+        }
         self.hosts.push(host);
         self.cluster.nodes.push(Node { name, vteps, external: false });
         Ok(())
@@ -185,8 +217,48 @@ impl Lab {
 
     /// Starts the agents of all hosts and waits until each answers.
     pub fn start_agents(&mut self) -> Result<()> {
+        if self.engine == Engine::Gossip {
+            self.join_all()?;
+        }
         self.hosts.iter_mut().try_for_each(Host::spawn_agent)?;
-        self.hosts.iter_mut().try_for_each(Host::wait_agent)
+        self.hosts.iter_mut().try_for_each(Host::wait_agent)?;
+        if self.engine == Engine::Gossip {
+            self.create_networks()?;
+        }
+        Ok(())
+    }
+
+    /// Makes a cluster on the first host, and has the others join it when they start.
+    fn join_all(&mut self) -> Result<()> {
+        let Some((first, others)) = self.hosts.split_first_mut() else { return Ok(()) };
+        let seed = first.vtep.to_string();
+        let token = run(first.overlay().args(["cluster", "init", "--seed", &seed]))?;
+        for host in others {
+            host.join = Some(token.trim().to_owned());
+        }
+        Ok(())
+    }
+
+    /// Makes the declared networks on the first host, and waits until all have them.
+    fn create_networks(&self) -> Result<()> {
+        let Some(first) = self.hosts.first() else { return Ok(()) };
+        for network in &self.cluster.networks {
+            let mut command = first.overlay();
+            command.args(["network", "create", &network.name, "--vni", &network.vni.to_string()]);
+            network.subnets.iter().for_each(|subnet| _ = command.args(["--subnet", subnet]));
+            run(&mut command).with_context(|| format!("cannot create network {}", network.name))?;
+        }
+        let start = Instant::now();
+        for host in &self.hosts {
+            while host.ask(&["network", "list"])?.as_array().map_or(0, Vec::len) < self.cluster.networks.len()
+            {
+                if start.elapsed() > patient(GOSSIP_LIMIT) {
+                    bail!("{} does not have the networks that were made on {}", host.name, first.name);
+                }
+                thread::sleep(POLL);
+            }
+        }
+        Ok(())
     }
 
     /// Binds a container's namespace to its endpoint, by its host's agent: `overlay endpoint add`.
@@ -225,7 +297,7 @@ impl Container {
 impl Drop for Lab {
     /// Never stops early: what one step cannot remove, the next may.
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             for host in &self.hosts {
                 eprintln!("--- the end of the log of {}\n{}", host.name, host.log_tail());
             }

@@ -41,7 +41,7 @@ pub use crate::{
     figure::figure,
     full::full,
     host::Host,
-    lab::{Container, Lab, Options, over_v4, over_v6},
+    lab::{Container, Engine, Lab, Options, over_v4, over_v6},
     leftovers::{processes, remove_dir},
     load::{Flow, FlowReport, Load, Losses, Report},
     machine::cpu_model,

@@ -33,12 +33,24 @@ pub(crate) struct Options {
     /// Containers of network blue on each host.
     #[arg(long, value_name = "M", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=100))]
     containers: u8,
+    /// Where the agents have the cluster from: each other, or a file that all watch.
+    #[arg(long, value_enum, default_value = "gossip")]
+    engine: Engine,
     /// End after the proof instead of waiting for Ctrl-C.
     #[arg(long)]
     exit: bool,
     /// Write the figures to FILE.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// Where the agents have the cluster from.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Engine {
+    /// Each other
+    Gossip,
+    /// A file that all watch
+    File,
 }
 
 /// Builds, proves, shows, waits, and takes everything down.
@@ -82,6 +94,10 @@ fn start(options: &Options) -> Result<Lab> {
         underlay_mtu: UNDERLAY_MTU,
         vteps: overlay_tests::over_v4,
         cable: false,
+        engine: match options.engine {
+            Engine::Gossip => overlay_tests::Engine::Gossip,
+            Engine::File => overlay_tests::Engine::File,
+        },
     })?;
     grid::declare(&mut lab, hosts, options.containers)?;
     interrupt::check()?;

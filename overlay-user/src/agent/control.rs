@@ -2,12 +2,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Shared, registry, report};
+use super::{Shared, keys, registry, report};
 use crate::{
     api::{
         server::{Answer, Control, Refusal},
         types::{
-            DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status, Table,
+            Change, DropInfo, EndpointAdd, EndpointInfo, KeyInfo, KeyInstall, KeyInstalled, NetworkCreate,
+            NetworkInfo, NodeInfo, Row, Status, Table,
         },
     },
     cluster::EndpointId,
@@ -41,13 +42,24 @@ impl Handle {
         self.0.lock().await.gossip.clone()
     }
 
+    /// The engine, which must be one that has keys.
+    async fn keyed(&self) -> Answer<Gossip> {
+        let none = || Refusal::conflict("engine \"file\" has no keys; they are those of engine \"gossip\"");
+        self.gossip().await.ok_or_else(none)
+    }
+
     /// Finds an endpoint by its id, or by its name where only one has it.
     async fn find(&self, id: &str) -> Answer<EndpointId> {
         let agent = self.0.lock().await;
         let endpoints = agent.state.cluster().map(|cluster| &cluster.endpoints);
         let all = || endpoints.into_iter().flatten();
-        if let Some((id, _)) = all().find(|(known, _)| known.to_string() == id) {
+        if let Some((id, _)) = all().find(|(known, _)| known.as_str() == id) {
             return Ok(id.clone());
+        }
+        if let (Some(gossip), Ok(id)) = (&agent.gossip, id.parse::<EndpointId>())
+            && gossip.owns(&id).await
+        {
+            return Ok(id);
         }
         let mut named = all().filter(|(_, endpoint)| endpoint.name.as_deref() == Some(id)).map(|(id, _)| id);
         match (named.next(), named.next()) {
@@ -64,7 +76,7 @@ impl Handle {
 
 /// Takes in at once what this node has changed itself.
 async fn follow(agent: &Shared, gossip: &Gossip) {
-    let cluster = gossip.view().await.cluster;
+    let cluster = gossip.view().await.cluster.clone();
     agent.lock().await.take_event(Event::Cluster(cluster)).await;
 }
 
@@ -109,12 +121,19 @@ impl Control for Handle {
     }
 
     async fn endpoints(&self) -> Answer<Vec<EndpointInfo>> {
-        Ok(report::endpoints(&*self.0.lock().await))
+        let refused = match self.gossip().await {
+            Some(gossip) => gossip.refused().await,
+            None => Vec::new(),
+        };
+        let agent = self.0.lock().await;
+        let mut endpoints = report::endpoints(&agent);
+        endpoints.extend(report::quarantined(&agent, &refused));
+        Ok(endpoints)
     }
 
     async fn endpoint(&self, id: String) -> Answer<EndpointInfo> {
         let id = self.find(&id).await?;
-        let mut endpoints = report::endpoints(&*self.0.lock().await).into_iter();
+        let mut endpoints = self.endpoints().await?.into_iter();
         let id = id.to_string();
         endpoints
             .find(|endpoint| endpoint.id == id)
@@ -153,7 +172,31 @@ impl Control for Handle {
     }
 
     async fn nodes(&self) -> Answer<Vec<NodeInfo>> {
-        Ok(report::nodes(&*self.0.lock().await))
+        let peers = match self.gossip().await {
+            Some(gossip) => gossip.peers().await,
+            None => Vec::new(),
+        };
+        Ok(report::nodes(&*self.0.lock().await, &peers))
+    }
+
+    async fn events(&self) -> Answer<Vec<Change>> {
+        Ok(self.0.lock().await.history.changes())
+    }
+
+    async fn keys(&self) -> Answer<Vec<KeyInfo>> {
+        keys::list(&self.keyed().await?).await
+    }
+
+    async fn key_install(&self, install: KeyInstall) -> Answer<KeyInstalled> {
+        keys::install(&self.keyed().await?, install).await
+    }
+
+    async fn key_use(&self, id: String) -> Answer<Vec<KeyInfo>> {
+        keys::use_key(&self.keyed().await?, &id).await
+    }
+
+    async fn key_remove(&self, id: String) -> Answer<()> {
+        keys::remove(&self.keyed().await?, &id).await
     }
 
     async fn drops(&self) -> Answer<Vec<DropInfo>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 
-use super::{bindings::Bindings, reconcile::Reconciler};
+use super::{bindings::Bindings, history::History, reconcile::Reconciler};
 use crate::{
     cli::Paths,
     cluster::EndpointId,
@@ -29,6 +29,7 @@ pub(super) struct Agent {
     pub(super) engine: &'static str,
     /// The engine, where it is one that this node tells something.
     pub(super) gossip: Option<Gossip>,
+    pub(super) history: History,
     /// The addresses of the underlay device when the agent started.
     pub(super) vteps: Vteps,
     /// Name of the underlay device, once it was found.
@@ -65,6 +66,7 @@ impl Agent {
             mtus: BTreeMap::new(),
             engine: config.cluster.engine.name(),
             gossip: None,
+            history: History::open(&paths.state_dir),
             vteps: underlay.vteps,
             underlay_name: Some(underlay.name),
             troubles: Vec::new(),
@@ -94,6 +96,7 @@ impl Agent {
     /// Takes in what the source says first, and brings the kernel from what an earlier agent left to it.
     pub(super) async fn start(&mut self, first: Event) -> anyhow::Result<()> {
         self.note(&first);
+        self.remember_start();
         self.state.apply(first);
         self.restore().await.context("cannot list the network devices")?;
         self.give_up_unbound().await;
@@ -106,6 +109,7 @@ impl Agent {
     /// Takes in what the source says.
     pub(super) async fn take_event(&mut self, event: Event) {
         self.note(&event);
+        self.remember(&event);
         self.state.apply(event);
         self.remove_orphans().await;
         self.underlay_changed().await;
@@ -195,6 +199,8 @@ impl Agent {
         self.bindings.retry();
         self.note_state();
         self.follow_mtus().await;
+        self.note_gossip().await;
+        self.remember_nodes().await;
     }
 
     /// Brings the kernel to the desired tables, as far as they are known.

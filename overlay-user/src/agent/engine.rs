@@ -2,14 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use anyhow::bail;
-use chitchat::transport::UdpTransport;
-
 use super::core::Agent;
 use crate::{
     cli::Paths,
     config::{self, Config},
     event::{Event, SourceError},
+    gossip::{SealedTransport, Security, SharedRing},
+    joined::{self, JoinedError},
     source::{
         Engine, FileSource, GossipSource,
         gossip::{self, Gossip, Options},
@@ -30,18 +29,23 @@ pub(super) async fn open(paths: &Paths, config: &Config, agent: &mut Agent) -> a
 
 fn options(paths: &Paths, config: &Config, agent: &Agent) -> anyhow::Result<Options> {
     let section = &config.cluster.gossip;
-    if !section.insecure {
-        bail!("there is no key");
-    }
+    let ring = match section.insecure {
+        true => None,
+        false if joined::ring_path(&paths.state_dir).exists() => {
+            Some(SharedRing::open(&joined::ring_path(&paths.state_dir))?)
+        }
+        false => return Err(JoinedError::None.into()),
+    };
+    let security = ring.clone().map_or(Security::Insecure, Security::Ring);
     let address = SocketAddr::new(agent.vteps.first(), section.port);
     Ok(Options {
         node: config.node.name.clone(),
         vteps: agent.vteps.iter().collect(),
         address,
         seeds: section.seeds.clone(),
-        keys: Vec::new(),
         state_dir: paths.state_dir.clone(),
-        transport: Arc::new(UdpTransport),
+        transport: Arc::new(SealedTransport::new(security, Arc::default())),
+        ring,
     })
 }
 

@@ -87,7 +87,7 @@ impl<D: Datapath> Reconciler<D> {
 }
 
 /// The time, in seconds since 1970 (UTC).
-fn seconds() -> u64 {
+pub(super) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

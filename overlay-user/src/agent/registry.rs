@@ -73,7 +73,7 @@ pub(super) async fn add_endpoint(
     let mut agent = agent.lock().await;
     let view = gossip.view().await;
     let result = if view.cluster.endpoints.contains_key(&id) {
-        agent.take_event(Event::Cluster(view.cluster)).await;
+        agent.take_event(Event::Cluster(view.cluster.clone())).await;
         // By its MAC address it is chosen from among all.
         let add = EndpointAdd { ips: Vec::new(), mac: Some(id.mac().to_string()), name: None, ..add };
         agent.add_endpoint(&add, fds).await
@@ -90,9 +90,9 @@ pub(super) async fn add_endpoint(
 /// What is wanted of the engine, read.
 async fn wanted(gossip: &Gossip, add: &EndpointAdd) -> Answer<Wanted> {
     let invalid = |error: BindError| Refusal::invalid(error.to_string());
-    let cluster = gossip.view().await.cluster;
-    let network = cluster.networks.get(&add.network);
-    let network = network.ok_or_else(|| invalid(unknown_network(&cluster, &add.network)))?;
+    let view = gossip.view().await;
+    let network = view.cluster.networks.get(&add.network);
+    let network = network.ok_or_else(|| invalid(unknown_network(&view.cluster, &add.network)))?;
     if let Some(name) = &add.name {
         check_name(name, true).map_err(|message| Refusal::invalid(format!("--name: {message}")))?;
     }
@@ -169,13 +169,14 @@ impl Agent {
 
 /// A refusal of the engine, as the API has it.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
-fn refusal(refusal: membership::refusal::Refusal) -> Refusal {
+pub(super) fn refusal(refusal: membership::refusal::Refusal) -> Refusal {
     use membership::refusal::Refusal as Why;
     let message = refusal.to_string();
     match refusal {
         Why::Address(_) => Refusal::invalid(format!("--ip: {message}")),
         Why::NoNetwork(_) | Why::NoEndpoint(_) => Refusal::not_found(message),
         Why::Settling => Refusal::unavailable(message),
+        Why::NotOfNetwork { .. } => Refusal::invalid(message),
         Why::NetworkExists { .. }
         | Why::VniTaken { .. }
         | Why::NoVni
@@ -184,6 +185,11 @@ fn refusal(refusal: membership::refusal::Refusal) -> Refusal {
         | Why::MacTaken { .. }
         | Why::Exhausted(_)
         | Why::TooManyEndpoints
+        | Why::FullOfEndpoints(_)
+        | Why::FullOfNetworks(_)
+        | Why::PrefixInUse { .. }
+        | Why::TooManyReserved(_)
+        | Why::NotReserved { .. }
         | Why::ElsewhereEndpoint { .. } => Refusal::conflict(message),
     }
 }

@@ -1,26 +1,34 @@
 //! Status and listings: the agent's state and the kernel's tables, as the API shows them.
 
-use std::{collections::BTreeSet, net::IpAddr};
+mod nodes;
+mod tables;
+
+use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use overlay_common::{ABI_VERSION, DropReason, MacAddr, Vni};
+use overlay_common::{ABI_VERSION, DropReason, Vni};
 
 use super::core::Agent;
 use crate::{
     api::{
         server::{Answer, Refusal},
         types::{
-            Counts, DropInfo, EndpointInfo, EndpointState, FdbRow, Health, NeighRow, NetworkCreate,
-            NetworkInfo, NodeInfo, NodeState, PortRow, Problem, Program, Row, SourceStatus, Status,
-            StatusNode, Table, VtepRow,
+            Counts, DropInfo, EndpointInfo, EndpointState, Health, NetworkCreate, NetworkInfo, Problem,
+            Program, SourceStatus, Status, StatusNode,
         },
     },
-    cluster::{self, Cluster, Node, NodeKind},
+    cluster::{self, Cluster},
     datapath::{Datapath as _, DatapathError},
+    membership::{
+        record::{Key, Record},
+        resolve::Refused,
+    },
     netlink::device_name,
-    tables::{Fdb, Ifindex, Station, Tables},
+    tables::Ifindex,
     vteps::Vteps,
 };
+
+pub(super) use self::{nodes::nodes, tables::dump};
 
 pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
     let programs = agent.reconciler.datapath.programs().map_err(refusal)?;
@@ -172,35 +180,34 @@ pub(super) fn endpoints(agent: &Agent) -> Vec<EndpointInfo> {
                 },
                 netns: binding.map(|binding| binding.netns.display().to_string()),
                 host_ifname: binding.map(|binding| binding.host_ifname.clone()),
+                why: None,
             }
         })
         .collect()
 }
 
-pub(super) fn nodes(agent: &Agent) -> Vec<NodeInfo> {
-    let nodes = agent.state.cluster().into_iter().flat_map(|cluster| cluster.nodes.values());
-    let is_routed = |node: &Node| {
-        let underlay = agent.state.underlay()?;
-        underlay.next_hops.get(&underlay.vteps.way_to(&node.vteps)?)
-    };
-    nodes
-        .map(|node| NodeInfo {
-            name: node.name.clone(),
-            vtep: node.vteps.first().to_string(),
-            vteps: strings(node.vteps),
-            kind: match node.kind {
-                NodeKind::Agent => "agent".into(),
-                NodeKind::External => "external".into(),
-            },
-            state: if node.name == agent.state.node_name() {
-                NodeState::This
-            } else if is_routed(node).is_some() {
-                NodeState::Known
-            } else {
-                NodeState::Unroutable
-            },
+/// The endpoints that are published and do not hold.
+pub(super) fn quarantined(agent: &Agent, refused: &[(Refused, Record)]) -> Vec<EndpointInfo> {
+    let info = |(refused, record): &(Refused, Record)| {
+        let (Key::Endpoint(id), Record::Endpoint(record)) = (&refused.key, record) else { return None };
+        let local = refused.node == agent.state.node_name();
+        let binding = agent.bindings.get(id).filter(|_| local);
+        Some(EndpointInfo {
+            id: id.to_string(),
+            network: id.network().to_owned(),
+            node: refused.node.clone(),
+            ifname: binding.map(|binding| binding.ifname.clone()),
+            mac: id.mac().to_string(),
+            ips: record.ips.iter().map(ToString::to_string).collect(),
+            name: record.name.clone(),
+            local,
+            state: EndpointState::Quarantined,
+            netns: binding.map(|binding| binding.netns.display().to_string()),
+            host_ifname: binding.map(|binding| binding.host_ifname.clone()),
+            why: Some(refused.why.to_string()),
         })
-        .collect()
+    };
+    refused.iter().filter_map(info).collect()
 }
 
 /// The drop counters: each reason under each network it was counted for, and those never counted once at 0.
@@ -221,87 +228,9 @@ pub(super) fn drops(agent: &mut Agent) -> Answer<Vec<DropInfo>> {
     Ok(rows)
 }
 
-/// A table as the kernel holds it now.
-pub(super) fn dump(agent: &mut Agent, table: Table) -> Answer<Vec<Row>> {
-    let tables = agent.reconciler.datapath.read().map_err(refusal)?;
-    Ok(match table {
-        Table::Fdb => fdb(agent, &tables).into_iter().map(Row::Fdb).collect(),
-        Table::Neigh => neigh(agent, &tables).into_iter().map(Row::Neigh).collect(),
-        Table::Vteps => vteps(agent, &tables).into_iter().map(Row::Vtep).collect(),
-        Table::Ports => ports(agent, &tables).into_iter().map(Row::Port).collect(),
-        // Nothing is replicated, so the kernel holds no such table.
-        Table::Flood => Vec::new(),
-    })
-}
-
-fn fdb(agent: &Agent, tables: &Tables) -> Vec<FdbRow> {
-    let row = |(vni, mac): &(Vni, MacAddr), station: &Station| {
-        let (to, vtep, ifname) = match &station.at {
-            Fdb::Local { ifindex, .. } => ("local", None, Some(name_of(*ifindex))),
-            Fdb::Remote { vtep, .. } => ("remote", Some(vtep.to_string()), None),
-        };
-        let mac = mac.to_string();
-        FdbRow { network: network_name(agent, *vni), vni: vni.get(), mac, to: to.into(), vtep, ifname }
-    };
-    tables.fdb.iter().map(|(key, station)| row(key, station)).collect()
-}
-
-fn neigh(agent: &Agent, tables: &Tables) -> Vec<NeighRow> {
-    let told = tables
-        .fdb
-        .iter()
-        .flat_map(|((vni, mac), station)| station.answers.ips(*mac).map(move |ip| ((*vni, ip), *mac)));
-    let mut answers = tables.neigh.clone();
-    answers.extend(told);
-    let rows = answers.into_iter();
-    rows.map(|((vni, ip), mac)| NeighRow {
-        network: network_name(agent, vni),
-        vni: vni.get(),
-        ip: ip.to_string(),
-        mac: mac.to_string(),
-    })
-    .collect()
-}
-
-fn vteps(agent: &Agent, tables: &Tables) -> Vec<VtepRow> {
-    let rows = tables.vteps.iter();
-    rows.map(|(addr, vtep)| VtepRow {
-        vtep: addr.to_string(),
-        node: node_name(agent, *addr),
-        next_hop: vtep.next_hop.as_ref().map(|hop| hop.via.to_string()),
-        mac: vtep.next_hop.as_ref().and_then(|hop| hop.mac).map(|mac| mac.to_string()),
-        mtu: vtep.next_hop.as_ref().map(|hop| hop.inner_mtu),
-        device: vtep.next_hop.as_ref().map(|hop| name_of(hop.ifindex)),
-        networks: tables
-            .members
-            .iter()
-            .filter(|(_, member)| member == addr)
-            .map(|(vni, _)| network_name(agent, *vni).unwrap_or_else(|| vni.to_string()))
-            .collect(),
-    })
-    .collect()
-}
-
-fn ports(agent: &Agent, tables: &Tables) -> Vec<PortRow> {
-    let rows = tables.ports.iter();
-    rows.map(|(ifindex, port)| PortRow {
-        ifname: name_of(*ifindex),
-        ifindex: ifindex.0,
-        network: network_name(agent, port.vni),
-        vni: port.vni.get(),
-        macs: port.macs.iter().map(ToString::to_string).collect(),
-        allowed: port.allowed.iter().map(ToString::to_string).collect(),
-    })
-    .collect()
-}
-
 fn network_name(agent: &Agent, vni: Vni) -> Option<String> {
     let mut networks = agent.state.cluster()?.networks.values();
     networks.find(|network| network.vni == vni).map(|network| network.name.clone())
-}
-
-fn node_name(agent: &Agent, vtep: IpAddr) -> Option<String> {
-    agent.state.cluster()?.nodes.values().find(|node| node.vteps.contains(vtep)).map(|node| node.name.clone())
 }
 
 fn strings(vteps: Vteps) -> Vec<String> {

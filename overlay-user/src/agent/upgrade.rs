@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use super::{core::Agent, engine, preflight};
+use super::{configure::configure, core::Agent, engine, preflight};
 use crate::{
-    cli::Paths,
+    cli::{Agent as Args, Paths},
     config::Config,
     datapath::{Datapath as _, DatapathError, ProgramInfo, bpf::OpenOptions},
     event::Event,
@@ -15,7 +15,7 @@ use crate::{
 /// Swaps the programs, and the maps where they are of another version, while everything goes on forwarding. What
 /// fails before all links are swapped is undone. `downgrade`: also maps of a later version are replaced.
 pub fn upgrade(paths: &Paths, downgrade: bool) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&paths.config)?;
+    let config = configure(paths, &Args::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         preflight::check(&paths.pin_dir)?;

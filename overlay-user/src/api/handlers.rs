@@ -6,8 +6,8 @@ use super::{
     openapi::Document,
     server::{Answer, Control, Refusal},
     types::{
-        DropInfo, EndpointAdd, EndpointInfo, ErrorBody, NetworkCreate, NetworkInfo, NodeInfo, Row, Status,
-        Table,
+        Change, DropInfo, EndpointAdd, EndpointInfo, ErrorBody, KeyInfo, KeyInstall, KeyInstalled,
+        NetworkCreate, NetworkInfo, NodeInfo, Row, Status, Table,
     },
 };
 use crate::netns::NamespaceFds;
@@ -29,6 +29,54 @@ pub(super) async fn status<C: Control>(Agent(control): Agent<C>) -> Response {
 #[utoipa::path(get, path = "/v1/nodes", responses((status = 200, body = Vec<NodeInfo>)))]
 pub(super) async fn nodes<C: Control>(Agent(control): Agent<C>) -> Response {
     reply(control.nodes().await)
+}
+
+/// What has changed in the cluster, as far back as it is kept.
+#[utoipa::path(get, path = "/v1/events", responses((status = 200, body = Vec<Change>)))]
+pub(super) async fn events<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.events().await)
+}
+
+/// The keys of the gossip, and which nodes have each.
+#[utoipa::path(get, path = "/v1/keys", responses((status = 200, body = Vec<KeyInfo>)))]
+pub(super) async fn keys<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.keys().await)
+}
+
+/// Installs a key on this node: one that a token has, or a new one.
+#[utoipa::path(
+    post,
+    path = "/v1/keys",
+    request_body = KeyInstall,
+    responses((status = 201, body = KeyInstalled))
+)]
+pub(super) async fn key_install<C: Control>(
+    Agent(control): Agent<C>,
+    Body(install): Body<KeyInstall>,
+) -> Response {
+    created(control.key_install(install).await)
+}
+
+/// Has this node seal with a key from now on; refused while a node has it not.
+#[utoipa::path(
+    post,
+    path = "/v1/keys/{id}/use",
+    params(("id" = String, Path, description = "Its identifier.")),
+    responses((status = 200, body = Vec<KeyInfo>))
+)]
+pub(super) async fn key_use<C: Control>(Agent(control): Agent<C>, Segment(id): Segment) -> Response {
+    reply(control.key_use(id).await)
+}
+
+/// Removes a key from this node; refused while a node seals with it.
+#[utoipa::path(
+    delete,
+    path = "/v1/keys/{id}",
+    params(("id" = String, Path, description = "Its identifier.")),
+    responses((status = 204, description = "It is removed."))
+)]
+pub(super) async fn key_remove<C: Control>(Agent(control): Agent<C>, Segment(id): Segment) -> Response {
+    deleted(control.key_remove(id).await)
 }
 
 /// All drop counters, also those at zero.

@@ -6,7 +6,10 @@ use super::{
     places::Places,
     router::router,
     socket::ApiSocket,
-    types::{DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status, Table},
+    types::{
+        Change, DropInfo, EndpointAdd, EndpointInfo, KeyInfo, KeyInstall, KeyInstalled, NetworkCreate,
+        NetworkInfo, NodeInfo, Row, Status, Table,
+    },
 };
 use crate::netns::NamespaceFds;
 use axum::{
@@ -102,6 +105,16 @@ pub trait Control: Clone + Send + Sync + 'static {
     fn endpoint_delete(&self, id: String) -> impl Future<Output = Answer<()>> + Send;
     /// All nodes.
     fn nodes(&self) -> impl Future<Output = Answer<Vec<NodeInfo>>> + Send;
+    /// What has changed in the cluster.
+    fn events(&self) -> impl Future<Output = Answer<Vec<Change>>> + Send;
+    /// The keys of the gossip.
+    fn keys(&self) -> impl Future<Output = Answer<Vec<KeyInfo>>> + Send;
+    /// Installs a key.
+    fn key_install(&self, install: KeyInstall) -> impl Future<Output = Answer<KeyInstalled>> + Send;
+    /// Seals with a key from now on.
+    fn key_use(&self, id: String) -> impl Future<Output = Answer<Vec<KeyInfo>>> + Send;
+    /// Removes a key.
+    fn key_remove(&self, id: String) -> impl Future<Output = Answer<()>> + Send;
     /// All drop counters, also those at zero.
     fn drops(&self) -> impl Future<Output = Answer<Vec<DropInfo>>> + Send;
     /// The rows of a table as the kernel holds it.

@@ -2,32 +2,27 @@
 
 mod access;
 mod crowd;
+mod fake;
 mod openapi;
 
 use super::{
     access::Admins,
     client::{ATTACH_TIMEOUT, Client, ClientError, TIMEOUT, segment},
     fds::{recv_with_fds, send_with_fds},
-    server::{Answer, Control, Refusal, serve_with},
+    server::serve_with,
     socket::ApiSocket,
     socket_path,
     types::{
-        Audit, Counts, DropInfo, EndpointAdd, EndpointInfo, EndpointState, FdbRow, Health, NeighRow,
-        NetworkCreate, NetworkInfo, NodeInfo, NodeState, PortRow, Problem, Program, Row, SourceStatus,
-        Status, StatusNode, Table, VtepRow,
+        Change, DropInfo, EndpointAdd, EndpointInfo, KeyInfo, NetworkCreate, NetworkInfo, NodeInfo, Row,
+        Status,
     },
 };
-use crate::netns::NamespaceFds;
+use fake::{Fake, blue, change, drops, key, node, rows, status, web};
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{Read as _, Write as _},
     os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 use tempfile::TempDir;
@@ -36,142 +31,6 @@ use tokio::{
     net::UnixStream,
     task::JoinHandle,
 };
-
-/// An agent, and how often something was to be changed.
-#[derive(Clone, Default)]
-struct Fake(Arc<AtomicUsize>);
-
-impl Fake {
-    fn changes(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn blue() -> NetworkInfo {
-    let subnets = vec!["10.1.0.0/24".to_owned()];
-    let gateways = vec!["10.1.0.254".into()];
-    NetworkInfo { name: "blue".into(), vni: 42, subnets, gateways, mtu: Some(1450), encrypted: false }
-}
-
-fn web() -> EndpointInfo {
-    EndpointInfo {
-        id: "blue.02420a010001".into(),
-        network: "blue".into(),
-        node: "h1".into(),
-        ifname: Some("eth0".into()),
-        mac: "02:42:0a:01:00:01".into(),
-        ips: vec!["10.1.0.1/24".into()],
-        name: None,
-        local: true,
-        state: EndpointState::Ready,
-        netns: Some("/run/netns/c1".into()),
-        host_ifname: Some("ovabc".into()),
-    }
-}
-
-fn drops() -> Vec<DropInfo> {
-    vec![DropInfo { reason: "spoofed_ip".into(), network: Some("blue".into()), count: 3 }]
-}
-
-fn node() -> NodeInfo {
-    NodeInfo {
-        name: "h1".into(),
-        vtep: "10.88.0.1".into(),
-        vteps: vec!["10.88.0.1".into()],
-        kind: "agent".into(),
-        state: NodeState::This,
-    }
-}
-
-fn status() -> Status {
-    Status {
-        state: Health::Healthy,
-        node: StatusNode { name: "h1".into(), vtep: None, vteps: Vec::new(), underlay: None, mtu: None },
-        problems: vec![Problem { code: "x".into(), message: "wrong".into(), fix: "do".into() }],
-        programs: vec![Program { name: "p".into(), id: 1, device: "eth0".into(), hook: "h".into() }],
-        forwarded: BTreeMap::from([("to_local".to_owned(), 3)]),
-        audit: Audit::default(),
-        source: SourceStatus { engine: "file".into(), ok: true, error: None, line: None, column: None },
-        counts: Counts::default(),
-        version: "0".into(),
-        abi: 1,
-    }
-}
-
-fn rows(table: Table) -> Vec<Row> {
-    let (network, vni) = (Some("blue".to_owned()), 42);
-    let mac = "02:42:0a:01:00:01".to_owned();
-    let row = match table {
-        Table::Fdb => Row::Fdb(FdbRow { network, vni, mac, to: "local".into(), vtep: None, ifname: None }),
-        Table::Neigh => Row::Neigh(NeighRow { network, vni, ip: "10.1.0.1".into(), mac }),
-        Table::Vteps => Row::Vtep(VtepRow {
-            vtep: "10.88.0.1".into(),
-            node: None,
-            next_hop: None,
-            mac: Some(mac),
-            device: None,
-            mtu: None,
-            networks: Vec::new(),
-        }),
-        Table::Ports => Row::Port(PortRow {
-            ifname: "ovabc".into(),
-            ifindex: 7,
-            network,
-            vni,
-            macs: vec![mac],
-            allowed: Vec::new(),
-        }),
-        Table::Flood => return Vec::new(),
-    };
-    vec![row]
-}
-
-impl Control for Fake {
-    async fn status(&self) -> Answer<Status> {
-        Ok(status())
-    }
-    async fn networks(&self) -> Answer<Vec<NetworkInfo>> {
-        Ok(vec![blue()])
-    }
-    async fn network(&self, name: String) -> Answer<NetworkInfo> {
-        if name == "blue" {
-            Ok(blue())
-        } else {
-            Err(Refusal::not_found(format!("network {name:?} does not exist")))
-        }
-    }
-    async fn network_create(&self, create: NetworkCreate) -> Answer<NetworkInfo> {
-        self.changes();
-        Err(Refusal::conflict(format!("paste {} into cluster.toml", create.name)))
-    }
-    async fn network_delete(&self, _name: String) -> Answer<()> {
-        self.changes();
-        Ok(())
-    }
-    async fn endpoints(&self) -> Answer<Vec<EndpointInfo>> {
-        Ok(vec![web()])
-    }
-    async fn endpoint(&self, id: String) -> Answer<EndpointInfo> {
-        if id == web().id { Ok(web()) } else { Err(Refusal::not_found(id)) }
-    }
-    async fn endpoint_add(&self, _add: EndpointAdd, _namespace: NamespaceFds) -> Answer<EndpointInfo> {
-        self.changes();
-        Ok(web())
-    }
-    async fn endpoint_delete(&self, _id: String) -> Answer<()> {
-        self.changes();
-        Err(Refusal::failed("the kernel refused"))
-    }
-    async fn nodes(&self) -> Answer<Vec<NodeInfo>> {
-        Ok(vec![node()])
-    }
-    async fn drops(&self) -> Answer<Vec<DropInfo>> {
-        Ok(drops())
-    }
-    async fn dump(&self, table: Table) -> Answer<Vec<Row>> {
-        Ok(rows(table))
-    }
-}
 
 struct Server {
     dir: TempDir,
@@ -251,6 +110,8 @@ async fn every_route_answers_with_its_type() {
     let path = format!("/v1/endpoints/{}", segment(&web().id));
     assert_eq!(client.get::<EndpointInfo>(&path).await.expect("endpoint"), web());
     assert_eq!(client.get::<Vec<NodeInfo>>("/v1/nodes").await.expect("nodes"), [node()]);
+    assert_eq!(client.get::<Vec<Change>>("/v1/events").await.expect("events"), [change()]);
+    assert_eq!(client.get::<Vec<KeyInfo>>("/v1/keys").await.expect("keys"), [key()]);
     assert_eq!(client.get::<Vec<DropInfo>>("/v1/drops").await.expect("drops"), drops());
     for table in ["fdb", "neigh", "vteps", "ports", "flood"] {
         let answer: Vec<Row> = client.get(&format!("/v1/dump/{table}")).await.expect("a table");

@@ -1,7 +1,9 @@
 //! What travels over the API. Keys are stable; more may be added.
 
+mod cluster;
 mod dump;
 
+pub use cluster::{Change, ChangeKind, KeyInfo, KeyInstall, KeyInstalled, NodeInfo, NodeState};
 pub use dump::{FdbRow, NeighRow, PortRow, Row, Table, VtepRow};
 
 use serde::{Deserialize, Serialize};
@@ -188,6 +190,8 @@ pub enum EndpointState {
     Unbound,
     /// Of another node.
     Remote,
+    /// It lost a conflict with another one, and is not forwarded to.
+    Quarantined,
 }
 
 /// An endpoint.
@@ -217,6 +221,9 @@ pub struct EndpointInfo {
     /// The name of the veth on the host, while it is attached here.
     #[serde(default)]
     pub host_ifname: Option<String>,
+    /// Why it is not forwarded to, where it is not.
+    #[serde(default)]
+    pub why: Option<String>,
 }
 
 /// `POST /v1/endpoints`. An rtnetlink socket of the namespace and the namespace come as descriptors.
@@ -238,35 +245,6 @@ pub struct EndpointAdd {
     pub name: Option<String>,
     /// The path of the namespace, to show and to open it again.
     pub netns: String,
-}
-
-/// How a node is seen from this one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NodeState {
-    /// It is this node.
-    #[serde(rename = "self")]
-    This,
-    /// It has a route and a next hop.
-    Known,
-    /// There is no route to it, or its next hop does not answer.
-    Unroutable,
-}
-
-/// A node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct NodeInfo {
-    /// Its name.
-    pub name: String,
-    /// The preferred address of its VTEP.
-    pub vtep: String,
-    /// All addresses of its VTEP.
-    #[serde(default)]
-    pub vteps: Vec<String>,
-    /// `agent` or `external`.
-    pub kind: String,
-    /// How it is seen from this node.
-    pub state: NodeState,
 }
 
 /// A drop counter.

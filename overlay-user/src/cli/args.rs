@@ -58,8 +58,13 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the node agent in the foreground
-    #[command(after_help = "Example: overlay agent --config /etc/overlay/overlay.toml")]
-    Agent,
+    #[command(
+        after_help = "Example: overlay agent --join overlay1.TOKEN\n         overlay agent --config /etc/overlay/overlay.toml"
+    )]
+    Agent(Agent),
+    /// Make a cluster, print its join token, change its keys
+    #[command(subcommand, after_help = "Example: overlay cluster init")]
+    Cluster(Cluster),
     /// Show how this node is; exit code 0 if healthy, 1 if degraded, 2 if no agent answers
     #[command(after_help = "Example: overlay status -o json")]
     Status(Output),
@@ -72,6 +77,9 @@ pub(super) enum Command {
     /// List the nodes of the cluster
     #[command(subcommand, after_help = "Example: overlay node list")]
     Node(Node),
+    /// Show what has changed in the cluster, and when
+    #[command(after_help = "Example: overlay events --last 20")]
+    Events(Events),
     /// Show how many frames were dropped, by reason
     #[command(after_help = "Example: overlay drops --all -o json")]
     Drops(Drops),
@@ -100,6 +108,61 @@ pub(super) enum Command {
         /// The namespace
         path: PathBuf,
     },
+}
+
+/// How the agent is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct Agent {
+    /// Join the cluster of this token, which `overlay cluster init` prints; kept for later starts
+    #[arg(long, value_name = "TOKEN", env = "OVERLAY_JOIN", hide_env_values = true)]
+    pub join: Option<String>,
+    /// Gossip in clear, and with whoever does; for closed labs
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Cluster {
+    /// Make a cluster on this host, and print the token by which others join it
+    #[command(after_help = "Example: overlay cluster init --seed 10.88.0.1")]
+    Init(ClusterInit),
+    /// Print the token by which others join the cluster of this host
+    #[command(after_help = "Example: overlay agent --join $(ssh h1 overlay cluster token)")]
+    Token(Output),
+    /// Change the keys of the gossip: install a new one on every node, use it on every node, remove the old one
+    #[command(subcommand, after_help = "Example: overlay cluster key list")]
+    Key(ClusterKey),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ClusterInit {
+    /// Where the others reach this host; without it the address of its underlay, or that of its default route
+    #[arg(long, value_name = "ADDR[:PORT]")]
+    pub(super) seed: Option<String>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ClusterKey {
+    /// List the keys that this node has
+    #[command(after_help = "Example: overlay cluster key list -o json")]
+    List(Output),
+    /// Install a key; without one a new one is made, and printed for the other nodes
+    #[command(after_help = "Example: overlay cluster key install")]
+    Install {
+        /// The key, as another node printed it; `-` reads it from standard input
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Seal with a key from now on; refused while a node has it not
+    #[command(after_help = "Example: overlay cluster key use 1a2b3c4d")]
+    Use(Named),
+    /// Remove a key; refused while a node seals with it
+    #[command(after_help = "Example: overlay cluster key remove 1a2b3c4d")]
+    Remove(Named),
 }
 
 #[derive(Debug, Subcommand)]
@@ -192,6 +255,15 @@ pub(super) struct Named {
     /// Its name or identifier
     #[arg(value_name = "NAME")]
     pub(super) name: String,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Events {
+    /// Show so many, the latest ones
+    #[arg(long, value_name = "N")]
+    pub(super) last: Option<usize>,
     #[command(flatten)]
     pub(super) output: Output,
 }

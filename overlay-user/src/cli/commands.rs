@@ -1,20 +1,26 @@
 //! The commands that ask the agent.
 
 use super::{
-    args::{Command, Drops, Dump, Endpoint, EndpointAdd, Named, Network, NetworkCreate, Node, Output, Paths},
+    args::{
+        Cluster, ClusterKey, Command, Drops, Dump, Endpoint, EndpointAdd, Named, Network, NetworkCreate,
+        Node, Output, Paths,
+    },
     output, status,
 };
 use crate::{
     api::{
         client::{ATTACH_TIMEOUT, Client, TIMEOUT, segment},
         socket_path,
-        types::{self, DropInfo, EndpointInfo, Health, NetworkInfo, NodeInfo, Status, Table},
+        types::{
+            self, Change, DropInfo, EndpointInfo, Health, KeyInfo, KeyInstall, KeyInstalled, NetworkInfo,
+            NodeInfo, Status, Table,
+        },
     },
     netns,
 };
 use anyhow::Context as _;
 use clap::ValueEnum as _;
-use std::{future::Future, path, process::ExitCode};
+use std::{future::Future, io, path, process::ExitCode};
 
 /// Runs `work` to its end on this thread.
 fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -48,9 +54,17 @@ pub(super) fn run(paths: &Paths, command: &Command) -> anyhow::Result<String> {
                 let nodes: Vec<NodeInfo> = client.get("/v1/nodes").await?;
                 output::render(*output, &nodes, |nodes| output::nodes(nodes))
             }
+            Command::Events(args) => {
+                let mut events: Vec<Change> = client.get("/v1/events").await?;
+                let older = args.last.map_or(0, |last| events.len().saturating_sub(last));
+                events.drain(..older);
+                output::render(args.output, &events, |events| output::events(events))
+            }
+            Command::Cluster(Cluster::Key(command)) => key(&client, command).await,
             Command::Drops(args) => drops(&client, args).await,
             Command::Dump(args) => dump(&client, args).await,
-            Command::Agent
+            Command::Agent(_)
+            | Command::Cluster(Cluster::Init(_) | Cluster::Token(_))
             | Command::Status(_)
             | Command::Upgrade { .. }
             | Command::Uninstall
@@ -122,6 +136,33 @@ async fn endpoint_add(client: &Client, args: &EndpointAdd) -> anyhow::Result<Str
     };
     let made: EndpointInfo = client.post("/v1/endpoints", &add, &namespace.as_fds(), ATTACH_TIMEOUT).await?;
     output::render(args.output, &made, |made| format!("{}\n", super::table::plain(&made.id)))
+}
+
+async fn key(client: &Client, command: &ClusterKey) -> anyhow::Result<String> {
+    match command {
+        ClusterKey::List(output) => {
+            let keys: Vec<KeyInfo> = client.get("/v1/keys").await?;
+            output::render(*output, &keys, |keys| output::keys(keys))
+        }
+        ClusterKey::Install { key, output } => {
+            let token = match key.as_deref() {
+                Some("-") => Some(io::read_to_string(io::stdin()).context("cannot read standard input")?),
+                key => key.map(str::to_owned),
+            };
+            let install = KeyInstall { token: token.map(|token| token.trim().to_owned()) };
+            let made: KeyInstalled = client.post("/v1/keys", &install, &[], TIMEOUT).await?;
+            output::render(*output, &made, |made| format!("{}\n{}\n", made.id, made.token))
+        }
+        ClusterKey::Use(Named { name, output }) => {
+            let path = format!("/v1/keys/{}/use", segment(name));
+            let keys: Vec<KeyInfo> = client.post(&path, &(), &[], TIMEOUT).await?;
+            output::render(*output, &keys, |_| String::new())
+        }
+        ClusterKey::Remove(Named { name, output }) => {
+            client.delete(&format!("/v1/keys/{}", segment(name))).await?;
+            output::deleted(*output, name)
+        }
+    }
 }
 
 async fn drops(client: &Client, args: &Drops) -> anyhow::Result<String> {

@@ -3,10 +3,11 @@
 use super::{
     args::{Format, Output},
     table::{fields, plain, table},
+    time,
 };
 use crate::api::types::{
-    DropInfo, EndpointInfo, EndpointState, FdbRow, NeighRow, NetworkInfo, NodeInfo, NodeState, PortRow,
-    VtepRow,
+    Change, ChangeKind, DropInfo, EndpointInfo, EndpointState, FdbRow, KeyInfo, NeighRow, NetworkInfo,
+    NodeInfo, NodeState, PortRow, VtepRow,
 };
 use anyhow::Context as _;
 use serde::Serialize;
@@ -79,6 +80,7 @@ pub(super) fn endpoint(endpoint: &EndpointInfo) -> String {
         ("ifname", text(endpoint.ifname.as_ref())),
         ("netns", text(endpoint.netns.as_ref())),
         ("host ifname", text(endpoint.host_ifname.as_ref())),
+        ("why", text(endpoint.why.as_ref())),
     ])
 }
 
@@ -87,6 +89,7 @@ fn endpoint_state(state: EndpointState) -> &'static str {
         EndpointState::Ready => "ready",
         EndpointState::Unbound => "unbound",
         EndpointState::Remote => "remote",
+        EndpointState::Quarantined => "quarantined",
     }
 }
 
@@ -96,10 +99,49 @@ pub(super) fn nodes(nodes: &[NodeInfo]) -> String {
             NodeState::This => "self",
             NodeState::Known => "known",
             NodeState::Unroutable => "unroutable",
+            NodeState::Upgrading => "upgrading",
+            NodeState::AgentDown => "agent down",
+            NodeState::Dead => "dead",
+            NodeState::Gone => "gone",
         };
-        [node.name.clone(), node.vteps.join(","), node.kind.clone(), state.to_owned()]
+        [
+            node.name.clone(),
+            node.vteps.join(","),
+            node.kind.clone(),
+            state.to_owned(),
+            node.endpoints.to_string(),
+            text(node.rtt_us.map(milliseconds).as_ref()),
+            text(node.version.as_ref()),
+            text(node.changed.map(time::utc).as_ref()),
+        ]
     });
-    table(["NAME", "VTEP", "KIND", "STATE"], rows, "no nodes")
+    table(["NAME", "VTEP", "KIND", "STATE", "ENDPOINTS", "RTT", "VERSION", "CHANGED"], rows, "no nodes")
+}
+
+pub(super) fn keys(keys: &[KeyInfo]) -> String {
+    let rows = keys
+        .iter()
+        .map(|key| [key.id.clone(), yes(key.in_use), key.nodes.len().to_string(), key.missing.join(",")]);
+    table(["ID", "IN-USE", "NODES", "MISSING"], rows, "no keys")
+}
+
+pub(super) fn events(events: &[Change]) -> String {
+    let rows = events.iter().map(|event| {
+        let kind = match event.kind {
+            ChangeKind::Node => "node",
+            ChangeKind::Network => "network",
+            ChangeKind::Endpoint => "endpoint",
+            ChangeKind::Agent => "agent",
+        };
+        [
+            time::utc(event.at),
+            kind.to_owned(),
+            event.name.clone(),
+            event.what.replace('_', " "),
+            event.detail.clone(),
+        ]
+    });
+    table(["TIME", "KIND", "NAME", "WHAT", "DETAIL"], rows, "no events")
 }
 
 pub(super) fn drops(drops: &[DropInfo]) -> String {
@@ -164,4 +206,9 @@ fn text(value: Option<&impl ToString>) -> String {
 
 fn yes(value: bool) -> String {
     if value { "yes" } else { "no" }.to_owned()
+}
+
+/// `0.25 ms`, of microseconds.
+fn milliseconds(micros: u64) -> String {
+    format!("{:.2} ms", micros as f64 / 1000.0)
 }

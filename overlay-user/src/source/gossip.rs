@@ -32,10 +32,12 @@ use super::Source;
 use crate::{
     cluster::{Cluster, EndpointId},
     event::Event,
+    gossip::SharedRing,
     membership::{
+        ipam::{Ipam, IpamProblem},
         liveness::Alive,
         machine::{Machine, Wanted},
-        record::{Definition, Key, Mode, NodeRecord},
+        record::{Definition, Key, Mode, NodeRecord, Record},
         refusal::Refusal,
         resolve::{Refused, View},
     },
@@ -69,12 +71,12 @@ pub struct Options {
     pub address: SocketAddr,
     /// Where others do that are asked first; this node may be among them.
     pub seeds: Vec<SocketAddr>,
-    /// The keys of the gossip that it has, the one that it seals with first.
-    pub keys: Vec<String>,
     /// Where it keeps what it publishes.
     pub state_dir: PathBuf,
     /// What carries the messages.
     pub transport: Arc<dyn Transport>,
+    /// The keys that the transport seals with, where it does.
+    pub ring: Option<SharedRing>,
 }
 
 impl Options {
@@ -93,6 +95,8 @@ pub struct Gossip {
     changed: Arc<Notify>,
     /// That it is to end.
     ended: watch::Sender<bool>,
+    ring: Option<SharedRing>,
+    seeds: Arc<[SocketAddr]>,
 }
 
 /// A node as this one sees it.
@@ -106,6 +110,8 @@ pub struct Peer {
     pub alive: Alive,
     /// Where it gossips; none for this node, and for one that has not been heard since this agent started.
     pub address: Option<SocketAddr>,
+    /// The round-trip time with it, once it was measured.
+    pub rtt: Option<Duration>,
 }
 
 impl Gossip {
@@ -117,7 +123,9 @@ impl Gossip {
     pub async fn join(options: Options) -> Result<Self, JoinError> {
         let engine = Arc::new(Mutex::new(join::join(&options).await?));
         let (wake, changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let gossip = Self { engine, wake, changed, ended: watch::Sender::new(false) };
+        let ended = watch::Sender::new(false);
+        let (ring, seeds) = (options.ring.clone(), options.seeds.clone().into());
+        let gossip = Self { engine, wake, changed, ended, ring, seeds };
         gossip.wake_on_news().await;
         for work in [gossip.clone().run(options).boxed(), probe::run(gossip.clone()).boxed()] {
             let mut ended = gossip.ended.subscribe();
@@ -161,8 +169,8 @@ impl Gossip {
             }
             engine.turn().await;
             engine.tell();
-            if engine.machine.version() != version {
-                version = engine.machine.version();
+            if engine.version() != version {
+                version = engine.version();
                 self.changed.notify_one();
                 if kept.elapsed() >= KEEP {
                     kept = Instant::now();
@@ -243,8 +251,39 @@ impl Gossip {
     }
 
     /// The cluster as this node sees it, with what is published and does not hold.
-    pub async fn view(&self) -> View {
-        self.engine.lock().await.machine.view()
+    pub async fn view(&self) -> Arc<View> {
+        self.engine.lock().await.view()
+    }
+
+    /// So many endpoints are kept that are published no more, since most would have gone at once.
+    pub async fn held(&self) -> usize {
+        self.look(Engine::held).await
+    }
+
+    /// That most endpoints are gone is meant: they are kept no longer.
+    pub async fn accept(&self) {
+        self.engine.lock().await.accept();
+        self.changed.notify_one();
+    }
+
+    /// How the addresses of a network are used.
+    pub async fn ipam(&self, network: &str) -> Option<Ipam> {
+        self.look(|engine| engine.machine.ipam(network)).await
+    }
+
+    /// What is wrong with the use of addresses.
+    pub async fn ipam_check(&self) -> Vec<IpamProblem> {
+        self.look(|engine| engine.machine.ipam_check()).await
+    }
+
+    /// Reserves a prefix of a network: no address of it is leased.
+    pub async fn reserve(&self, network: &str, prefix: IpNet) -> Result<(), Refusal> {
+        self.change(|machine| machine.reserve(network, prefix)).await
+    }
+
+    /// Ends a reservation.
+    pub async fn unreserve(&self, network: &str, prefix: IpNet) -> Result<(), Refusal> {
+        self.change(|machine| machine.unreserve(network, prefix)).await
     }
 
     /// Whether this node publishes an endpoint, whether it holds or not.
@@ -266,8 +305,15 @@ impl Gossip {
     }
 
     /// What is published and does not hold.
-    pub async fn refused(&self) -> Vec<Refused> {
-        self.view().await.refused
+    pub async fn refused(&self) -> Vec<(Refused, Record)> {
+        let mut engine = self.engine.lock().await;
+        let view = engine.view();
+        let known = engine.machine.known();
+        let record = |refused: &Refused| {
+            let record = known.part(&refused.node)?.records().get(&refused.key)?.clone();
+            Some((refused.clone(), record))
+        };
+        view.refused.iter().filter_map(record).collect()
     }
 
     /// All nodes, this one among them, those that are not there too.
@@ -280,9 +326,20 @@ impl Gossip {
                 record: machine.known().node(name)?.clone(),
                 alive: machine.alive(name),
                 address: engine.address(name),
+                rtt: None,
             })
         };
         machine.known().parts().filter_map(|(name, _)| peer(name)).collect()
+    }
+
+    /// The keys of the gossip; none where it is in clear.
+    pub fn ring(&self) -> Option<&SharedRing> {
+        self.ring.as_ref()
+    }
+
+    /// Where nodes are asked first.
+    pub fn seeds(&self) -> &[SocketAddr] {
+        &self.seeds
     }
 
     /// Looks at the engine.
@@ -332,12 +389,13 @@ impl GossipSource {
     /// The cluster, where it is another than was told.
     async fn news(&mut self) -> Option<Cluster> {
         let (version, view) = {
-            let engine = self.gossip.engine.lock().await;
-            let version = engine.machine.version();
-            (version, (version != self.version).then(|| engine.machine.view()))
+            let mut engine = self.gossip.engine.lock().await;
+            let version = engine.version();
+            (version, (version != self.version).then(|| engine.view()))
         };
         self.version = version;
-        view.map(|view| view.cluster).filter(|cluster| self.told.as_ref() != Some(cluster))
+        let view = view.filter(|view| self.told.as_ref() != Some(&view.cluster));
+        view.map(|view| view.cluster.clone())
     }
 }
 

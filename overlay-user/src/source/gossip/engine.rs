@@ -4,12 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
+    sync::Arc,
     time::Duration,
 };
 
 use chitchat::{
-    Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, ProtocolVersion,
-    spawn_chitchat, transport::Transport,
+    Chitchat, ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, spawn_chitchat,
+    transport::Transport,
 };
 
 use futures_util::FutureExt as _;
@@ -17,9 +18,11 @@ use tokio::time::Instant;
 
 use super::store::Store;
 use crate::membership::{
+    guard::{Guard, Held},
     known::Learned,
     machine::{Change, Machine},
     record::Key,
+    resolve::View,
 };
 
 /// How often a node gossips; a change is told at once.
@@ -63,6 +66,13 @@ pub(super) struct Gossiping<'t> {
 pub(super) struct Engine {
     pub(super) machine: Machine,
     pub(super) store: Store,
+    guard: Guard,
+    /// What the guard holds up.
+    held: Option<Held>,
+    /// The view in force, and the version that it is of.
+    view: (u64, Arc<View>),
+    /// Grows while the guard holds something up, which ends by the time.
+    pulse: u64,
     chitchat: ChitchatHandle,
     start: u64,
     began: Instant,
@@ -87,9 +97,14 @@ impl Engine {
         gossiping: &Gossiping<'_>,
     ) -> anyhow::Result<Self> {
         let chitchat = spawn(machine.name(), start, gossiping).await?;
+        let guard = Guard::new(machine.name());
         Ok(Self {
             machine,
             store,
+            guard,
+            held: None,
+            view: (0, Arc::default()),
+            pulse: 0,
             chitchat,
             start,
             began: Instant::now(),
@@ -124,6 +139,7 @@ impl Engine {
         let chitchat = self.chitchat.chitchat();
         self.take_in(&*chitchat.lock().await);
         self.machine.tick(self.began.elapsed());
+        self.pulse += u64::from(self.held.is_some());
     }
 
     /// The same, and publishes what follows.
@@ -214,6 +230,39 @@ impl Engine {
             self.passed.remove(&name);
         }
         self.seen.retain(|id, _| states.contains_key(id));
+    }
+
+    /// A number that is the same for as long as the view is.
+    pub(super) fn version(&self) -> u64 {
+        self.machine.version() + self.pulse
+    }
+
+    /// The cluster as it is in force.
+    pub(super) fn view(&mut self) -> Arc<View> {
+        let version = self.version();
+        if self.view.0 != version {
+            let (view, held) = self.guard.next(self.machine.view(), self.began.elapsed());
+            if let (Some(held), None) = (held, self.held) {
+                tracing::error!(
+                    endpoints = held.endpoints,
+                    "most endpoints of other nodes are gone at once; they are kept for a minute"
+                );
+            }
+            self.held = held;
+            self.view = (version, Arc::new(view));
+        }
+        Arc::clone(&self.view.1)
+    }
+
+    /// So many endpoints are kept that are published no more.
+    pub(super) fn held(&self) -> usize {
+        self.held.map_or(0, |held| held.endpoints)
+    }
+
+    /// What is held up is meant.
+    pub(super) fn accept(&mut self) {
+        self.guard.accept();
+        self.pulse += 1;
     }
 
     /// Keeps what has changed, and then publishes it; where it cannot be kept, that is told and tried again.
@@ -359,7 +408,6 @@ async fn spawn(name: &str, start: u64, gossiping: &Gossiping<'_>) -> anyhow::Res
         marked_for_deletion_grace_period: TOMBSTONES,
         catchup_callback: None,
         extra_liveness_predicate: None,
-        protocol_version: ProtocolVersion::V1,
     };
     spawn_chitchat(config, Vec::new(), gossiping.transport).await
 }

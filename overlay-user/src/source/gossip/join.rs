@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     cluster::Cluster,
+    gossip::SharedRing,
     membership::{
+        limits::Limits,
         machine::Machine,
         record::{Mode, NodeRecord},
     },
@@ -101,9 +103,10 @@ fn machine(options: &Options, store: &Store, peers: &[Recalled], start: u64) -> 
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode: Mode::Up,
         seq: 0,
-        keys: options.keys.clone(),
+        keys: options.ring.iter().flat_map(SharedRing::list).map(|key| key.id.to_string()).collect(),
     };
     let mut machine = Machine::new(&options.node, start, node, store.kept());
+    machine.set_limits(Limits::GOSSIP);
     for peer in peers {
         machine.recall(&peer.name, peer.start, peer.records.clone());
     }

@@ -29,8 +29,8 @@ impl World {
             vteps: vec![IpAddr::from([10, 88, 0, number])],
             address: address(number),
             seeds: vec![address(1)],
-            keys: Vec::new(),
             transport: Arc::new(self.transport.clone()),
+            ring: None,
         }
     }
 

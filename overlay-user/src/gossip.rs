@@ -1,0 +1,31 @@
+//! The transport of the gossip: sealed, fresh, bounded.
+//!
+//! `key` and `ring` are the keys, `token` is what a new node is given. `seal` makes a datagram out of a `body` and opens
+//! it, `replay` takes each one once, `fragment` cuts messages and joins them, `peers` is who has shown that it is there,
+//! and `session` puts these together without I/O: bytes and the time in, bytes out. `transport` is the socket,
+//! `counters` and `rtt` are what it has seen.
+
+mod body;
+mod counters;
+mod fragment;
+mod key;
+mod limit;
+mod peers;
+mod replay;
+mod ring;
+mod rtt;
+mod seal;
+mod session;
+#[cfg(test)]
+mod tests;
+mod token;
+mod transport;
+
+pub use self::{
+    counters::{Counters, Refused, Snapshot},
+    key::{InvalidKeyId, Key, KeyId},
+    ring::{KeyRing, Listed, RingError, SharedRing},
+    seal::Security,
+    token::{JoinToken, MOST_SEEDS, TokenError},
+    transport::SealedTransport,
+};
