@@ -121,6 +121,16 @@ impl Known {
         self.parts.insert(name, Part { start, before: Some(records), is_recalled: true, ..Part::default() });
     }
 
+    /// Takes a node at a lower start than was recalled, until which it holds; whether it was not heard of otherwise.
+    pub fn lower(&mut self, node: &str, start: u64) -> bool {
+        let Some(part) = self.parts.get_mut(node) else { return false };
+        let is_lower = part.is_recalled && start < part.start;
+        if is_lower {
+            *part = Part { start, before: part.before.take(), ..Part::default() };
+        }
+        is_lower
+    }
+
     /// Forgets a node.
     pub fn forget(&mut self, node: &str) -> bool {
         let Some((name, part)) = self.parts.remove_entry(node) else { return false };
@@ -138,11 +148,10 @@ fn put(
     key: Key,
     record: Option<Record>,
 ) -> Learned {
-    if start < part.start && !part.is_recalled {
+    if start < part.start {
         return Learned::Late;
     }
-    // A lower one than is recalled: the peer's disk was lost while this node was away, and nobody could tell it so.
-    if start != part.start {
+    if start > part.start {
         let before = part.before.take().unwrap_or_else(|| std::mem::take(&mut part.records));
         *part = Part { start, before: Some(before), ..Part::default() };
     }

@@ -48,9 +48,11 @@ fn a_peer_that_lost_its_disk_while_this_node_was_away_is_heard_by_its_lower_star
     let records = [(Key::Node, Record::Node(node(2)))].into();
     let mut one = machine("h1", 1);
     one.recall("h2", 7, records);
+    assert_eq!(one.learn("h2", 1, "node", Some(NODE)), Learned::Late, "it may be dead");
+    assert!(one.heard_lower("h2", 1), "it lives");
     assert_ne!(one.learn("h2", 1, "node", Some(NODE)), Learned::Late);
     one.learn("h2", 7, "node", Some(NODE));
-    assert_eq!(one.learn("h2", 1, "node", Some(NODE)), Learned::Late, "the higher has been heard meanwhile");
+    assert!(!one.heard_lower("h2", 1), "the higher has been heard meanwhile");
 }
 
 #[test]
