@@ -4,7 +4,9 @@ mod cluster;
 mod dump;
 mod ipam;
 
-pub use cluster::{Accepted, Change, ChangeKind, GossipStatus, KeyInfo, KeyInstall, KeyInstalled, NodeInfo, NodeState};
+pub use cluster::{
+    Accepted, Change, ChangeKind, GossipStatus, KeyInfo, KeyInstall, KeyInstalled, NodeInfo, NodeState,
+};
 pub use dump::{FdbRow, NeighRow, PortRow, Row, Table, VtepRow};
 pub use ipam::{BlockInfo, IpamFault, IpamInfo, Reserve, SubnetInfo};
 
