@@ -14,6 +14,7 @@ pub mod decoders;
 mod endpoints;
 mod engine;
 mod history;
+mod ipam;
 mod keys;
 mod members;
 mod notify;

@@ -13,7 +13,7 @@ mod time;
 pub use args::{Agent, Paths};
 
 use crate::{api::client::ClientError, netns};
-use args::{Cli, Cluster, Command};
+use args::{Cli, Cluster, Command, Ipam};
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use std::{
     ffi::OsString,
@@ -68,22 +68,30 @@ fn dispatch(cli: &Cli, entry: &Entry) -> ExitCode {
             Ok((text, code)) => print(&text, code),
             Err(error) => fail(&error, STATUS_UNANSWERED),
         },
+        Command::Ipam(Ipam::Check(output)) => asked(commands::ipam_check(&cli.paths, *output)),
         Command::Cluster(Cluster::Init(init)) => local(cluster::init(&cli.paths, init)),
         Command::Cluster(Cluster::Token(output)) => local(cluster::token(&cli.paths, *output)),
-        Command::Cluster(Cluster::Key(_))
+        Command::Cluster(Cluster::Key(_) | Cluster::Accept(_))
+        | Command::Ipam(_)
         | Command::Network(_)
         | Command::Endpoint(_)
         | Command::Node(_)
         | Command::Events(_)
         | Command::Drops(_)
-        | Command::Dump(_) => match commands::run(&cli.paths, &cli.command) {
-            Ok(text) => print(&text, ExitCode::SUCCESS),
-            Err(error) => {
-                let not_running =
-                    matches!(error.downcast_ref::<ClientError>(), Some(ClientError::NotRunning(_)));
-                fail(&error, if not_running { NOT_RUNNING } else { FAILED })
-            }
-        },
+        | Command::Dump(_) => {
+            asked(commands::run(&cli.paths, &cli.command).map(|text| (text, ExitCode::SUCCESS)))
+        }
+    }
+}
+
+/// Prints what a command gives that asks the agent.
+fn asked(result: anyhow::Result<(String, ExitCode)>) -> ExitCode {
+    match result {
+        Ok((text, code)) => print(&text, code),
+        Err(error) => {
+            let not_running = matches!(error.downcast_ref::<ClientError>(), Some(ClientError::NotRunning(_)));
+            fail(&error, if not_running { NOT_RUNNING } else { FAILED })
+        }
     }
 }
 
@@ -194,6 +202,12 @@ mod tests {
             "agent --join overlay1.x --insecure",
             "cluster init --seed 10.88.0.1:7950",
             "cluster token",
+            "cluster accept",
+            "ipam show",
+            "ipam show blue -o json",
+            "ipam check",
+            "ipam reserve blue 10.1.0.0/28",
+            "ipam unreserve blue 10.1.0.0/28",
             "cluster key list -o json",
             "cluster key install",
             "cluster key install overlay1.x",

@@ -8,6 +8,7 @@ pub use crate::{
     agent::decoders::{bindings, capable},
     cli::decoders::{SCREENS, plain},
     datapath::bpf::decoders as maps,
+    gossip::decoders as gossip,
     netlink::decoders as netlink,
 };
 

@@ -1,13 +1,16 @@
 //! The transport of the gossip: sealed, fresh, bounded.
 //!
-//! `key` and `ring` are the keys, `token` is what a new node is given. `seal` makes a datagram out of a `body` and opens
+//! `key`, `ring` and `shared` are the keys, `token` is what a new node is given. `seal` makes a datagram out of a `body` and opens
 //! it, `replay` takes each one once, `fragment` cuts messages and joins them, `peers` is who has shown that it is there,
 //! and `session` puts these together without I/O: bytes and the time in, bytes out. `transport` is the socket,
 //! `counters` and `rtt` are what it has seen.
 
 mod body;
 mod counters;
+#[cfg(feature = "decoders")]
+pub mod decoders;
 mod fragment;
+mod hellos;
 mod key;
 mod limit;
 mod peers;
@@ -16,6 +19,7 @@ mod ring;
 mod rtt;
 mod seal;
 mod session;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -24,8 +28,9 @@ mod transport;
 pub use self::{
     counters::{Counters, Refused, Snapshot},
     key::{InvalidKeyId, Key, KeyId},
-    ring::{KeyRing, Listed, RingError, SharedRing},
+    ring::{KeyRing, Listed, RingError},
     seal::Security,
+    shared::SharedRing,
     token::{JoinToken, MOST_SEEDS, TokenError},
     transport::SealedTransport,
 };

@@ -82,6 +82,8 @@ enum Tier {
     Faults,
     /// Whole clusters through loss, partitions and crashes: do all nodes come to the same?
     Sim,
+    /// Real agents that have the cluster from each other: how soon all know, and what failures cost.
+    Cluster,
     /// Whatever user space decodes of others, under libFuzzer: no panic, no hang, no growth.
     Decoders,
     /// The kernel programs and a few labs on Debian's kernels, 6.1 and 6.12.
@@ -93,7 +95,7 @@ enum Tier {
 impl Tier {
     /// Those that run where none is named. Not `Vm`: on a busy machine emulation runs into the time-outs of tests. Not
     /// `Decoders`: all crates are built once more, for more than five minutes of a core.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Unit,
         Self::Sim,
         Self::Prog,
@@ -103,6 +105,7 @@ impl Tier {
         Self::Fuzz,
         Self::Matrix,
         Self::Faults,
+        Self::Cluster,
         Self::Bench,
     ];
 
@@ -117,6 +120,7 @@ impl Tier {
             Self::Matrix => "matrix",
             Self::Faults => "faults",
             Self::Sim => "sim",
+            Self::Cluster => "cluster",
             Self::Decoders => "decoders",
             Self::Vm => "vm",
             Self::Bench => "bench",
@@ -126,9 +130,13 @@ impl Tier {
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Unit | Self::Prog | Self::Sim | Self::Bench => &[Group::Build],
-            Self::Netns | Self::Peer | Self::Fuzz | Self::Corpus | Self::Matrix | Self::Faults => {
-                &[Group::Build, Group::Lab, Group::Test]
-            }
+            Self::Netns
+            | Self::Peer
+            | Self::Fuzz
+            | Self::Corpus
+            | Self::Matrix
+            | Self::Faults
+            | Self::Cluster => &[Group::Build, Group::Lab, Group::Test],
             Self::Decoders => &[Group::Build, Group::Decoders],
             Self::Vm => &[Group::Build, Group::Lab, Group::Vm],
         }
@@ -150,6 +158,7 @@ impl Tier {
             | Self::Corpus
             | Self::Matrix
             | Self::Faults
+            | Self::Cluster
             | Self::Decoders
             | Self::Vm => {}
         }
@@ -169,7 +178,7 @@ impl Tier {
             }
             // One at a time: the tests share two cores and measure time-outs; and the last of the tier faults prints
             // the figures of all.
-            Self::Netns | Self::Peer | Self::Faults => {
+            Self::Netns | Self::Peer | Self::Faults | Self::Cluster => {
                 let test = ["--package", "overlay-tests", "--test", self.name(), "--", "--test-threads=1"];
                 command.args(test);
             }

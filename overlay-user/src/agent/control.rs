@@ -2,13 +2,13 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Shared, keys, registry, report};
+use super::{Shared, ipam, keys, members, registry, report};
 use crate::{
     api::{
         server::{Answer, Control, Refusal},
         types::{
-            Change, DropInfo, EndpointAdd, EndpointInfo, KeyInfo, KeyInstall, KeyInstalled, NetworkCreate,
-            NetworkInfo, NodeInfo, Row, Status, Table,
+            Accepted, Change, DropInfo, EndpointAdd, EndpointInfo, IpamFault, IpamInfo, KeyInfo, KeyInstall,
+            KeyInstalled, NetworkCreate, NetworkInfo, NodeInfo, Reserve, Row, Status, Table,
         },
     },
     cluster::EndpointId,
@@ -48,6 +48,16 @@ impl Handle {
         self.gossip().await.ok_or_else(none)
     }
 
+    /// The engine, which must be one that leases addresses.
+    async fn leasing(&self) -> Answer<Gossip> {
+        let none = || {
+            Refusal::conflict(
+                "engine \"file\" leases no addresses: they are those of the cluster file; see `overlay endpoint list`",
+            )
+        };
+        self.gossip().await.ok_or_else(none)
+    }
+
     /// Finds an endpoint by its id, or by its name where only one has it.
     async fn find(&self, id: &str) -> Answer<EndpointId> {
         let agent = self.0.lock().await;
@@ -82,7 +92,12 @@ async fn follow(agent: &Shared, gossip: &Gossip) {
 
 impl Control for Handle {
     async fn status(&self) -> Answer<Status> {
-        report::status(&mut *self.0.lock().await)
+        let gossip = match self.gossip().await {
+            Some(gossip) => Some(members::status(&gossip).await),
+            None => None,
+        };
+        let status = report::status(&mut *self.0.lock().await)?;
+        Ok(Status { gossip, ..status })
     }
 
     async fn networks(&self) -> Answer<Vec<NetworkInfo>> {
@@ -181,6 +196,25 @@ impl Control for Handle {
 
     async fn events(&self) -> Answer<Vec<Change>> {
         Ok(self.0.lock().await.history.changes())
+    }
+
+    async fn ipam(&self) -> Answer<Vec<IpamInfo>> {
+        ipam::all(&self.leasing().await?).await
+    }
+
+    async fn ipam_check(&self) -> Answer<Vec<IpamFault>> {
+        Ok(ipam::check(&self.leasing().await?).await)
+    }
+
+    async fn ipam_reserve(&self, network: String, reserve: Reserve) -> Answer<IpamInfo> {
+        ipam::reserve(&self.leasing().await?, &network, &reserve).await
+    }
+
+    async fn accept(&self) -> Answer<Accepted> {
+        let gossip = self.leasing().await?;
+        let endpoints = gossip.held().await;
+        gossip.accept().await;
+        Ok(Accepted { endpoints })
     }
 
     async fn keys(&self) -> Answer<Vec<KeyInfo>> {

@@ -7,7 +7,7 @@ use crate::{
     cli::Paths,
     config::{self, Config},
     event::{Event, SourceError},
-    gossip::{SealedTransport, Security, SharedRing},
+    gossip::{Counters, SealedTransport, Security, SharedRing},
     joined::{self, JoinedError},
     source::{
         Engine, FileSource, GossipSource,
@@ -37,6 +37,8 @@ fn options(paths: &Paths, config: &Config, agent: &Agent) -> anyhow::Result<Opti
         false => return Err(JoinedError::None.into()),
     };
     let security = ring.clone().map_or(Security::Insecure, Security::Ring);
+    let counters: Arc<Counters> = Arc::default();
+    let transport = SealedTransport::new(security, Arc::clone(&counters));
     let address = SocketAddr::new(agent.vteps.first(), section.port);
     Ok(Options {
         node: config.node.name.clone(),
@@ -44,8 +46,10 @@ fn options(paths: &Paths, config: &Config, agent: &Agent) -> anyhow::Result<Opti
         address,
         seeds: section.seeds.clone(),
         state_dir: paths.state_dir.clone(),
-        transport: Arc::new(SealedTransport::new(security, Arc::default())),
+        transport: Arc::new(transport.clone()),
         ring,
+        counters,
+        rtts: Arc::new(move || transport.rtts()),
     })
 }
 

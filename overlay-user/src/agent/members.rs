@@ -1,13 +1,18 @@
 //! What the agent notes of the cluster's nodes: how they are, and what is wrong with the gossip.
 
+use std::time::Duration;
+
 use super::{core::Agent, history, reconcile::seconds, report};
 use crate::{
-    api::types::{ChangeKind, NodeState},
+    api::types::{ChangeKind, GossipStatus, NodeState},
     event::Event,
-    membership::record::Key,
+    membership::{known::MOST_NODES, limits::Limits, machine::MOST_ENDPOINTS, record::Key},
     source::gossip::Gossip,
-    words::quoted,
+    words::{list as words, quoted},
 };
+
+/// So long a datagram of another key is a problem.
+const LATELY: Duration = Duration::from_mins(1);
 
 impl Agent {
     /// Keeps in mind that the agent has started.
@@ -58,6 +63,28 @@ impl Agent {
     }
 }
 
+/// The gossip, as a status shows it.
+pub(super) async fn status(gossip: &Gossip) -> GossipStatus {
+    let limits = [
+        ("nodes", MOST_NODES),
+        ("networks", Limits::GOSSIP.networks),
+        ("endpoints", Limits::GOSSIP.endpoints),
+        ("endpoints_of_a_node", MOST_ENDPOINTS),
+    ];
+    let counters = serde_json::to_value(gossip.counters()).and_then(serde_json::from_value);
+    GossipStatus {
+        address: gossip.address().to_string(),
+        seeds: gossip.seeds().iter().map(ToString::to_string).collect(),
+        sealed: gossip.ring().is_some(),
+        peers: gossip.heard().await,
+        quarantined: gossip.refused().await.len(),
+        held: gossip.held().await,
+        limits: limits.map(|(name, most)| (name.to_owned(), most as u64)).into(),
+        // They are a map of numbers.
+        counters: counters.unwrap_or_default(),
+    }
+}
+
 /// What is wrong with the gossip, by a name for each, and the remedies; none where it is not.
 async fn problems(gossip: &Gossip) -> Vec<(&'static str, Option<(String, String)>)> {
     let double = gossip.double().await.map(|address| {
@@ -98,5 +125,40 @@ async fn problems(gossip: &Gossip) -> Vec<(&'static str, Option<(String, String)
             );
             (message, "delete one of the two; the other holds then".to_owned())
         });
-    vec![("name_taken", double), ("gossip_state", fault), ("too_much", passed), ("quarantined", quarantined)]
+    let held = match gossip.held().await {
+        0 => None,
+        held => Some((
+            format!(
+                "{held} endpoints, most of those of other nodes, are published no more, all at once; they are kept for a minute"
+            ),
+            "look at their nodes; if it is meant, end it: overlay cluster accept".to_owned(),
+        )),
+    };
+    let alone = gossip.heard().await == 0 && gossip.seeds().iter().any(|seed| *seed != gossip.address());
+    let no_peer = alone.then(|| {
+        let asked = words(gossip.seeds().iter().filter(|seed| **seed != gossip.address()));
+        (
+            format!("no node of the cluster answers; {asked} was asked"),
+            "check that its agent runs, that UDP and TCP of that port are open, and that the token is that cluster's"
+                .to_owned(),
+        )
+    });
+    let stranger =
+        gossip.counters().unknown_key_last.filter(|last| last.at.elapsed().is_ok_and(|since| since < LATELY));
+    let wrong_key = stranger.map(|last| {
+        (
+            format!("{} gossips with a key that this node has not", last.from),
+            "have it join with this cluster's token, or install its key: overlay cluster key install"
+                .to_owned(),
+        )
+    });
+    vec![
+        ("mass_deletion", held),
+        ("no_peer", no_peer),
+        ("wrong_key", wrong_key),
+        ("name_taken", double),
+        ("gossip_state", fault),
+        ("too_much", passed),
+        ("quarantined", quarantined),
+    ]
 }

@@ -65,6 +65,7 @@ pub(super) fn status(agent: &mut Agent) -> Answer<Status> {
             line: error.and_then(|error| error.line),
             column: error.and_then(|error| error.column),
         },
+        gossip: None,
         counts: Counts {
             nodes: cluster.map_or(0, |cluster| cluster.nodes.len()),
             networks: cluster.map_or(0, |cluster| cluster.networks.len()),

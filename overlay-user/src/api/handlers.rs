@@ -6,8 +6,8 @@ use super::{
     openapi::Document,
     server::{Answer, Control, Refusal},
     types::{
-        Change, DropInfo, EndpointAdd, EndpointInfo, ErrorBody, KeyInfo, KeyInstall, KeyInstalled,
-        NetworkCreate, NetworkInfo, NodeInfo, Row, Status, Table,
+        Accepted, Change, DropInfo, EndpointAdd, EndpointInfo, ErrorBody, IpamFault, IpamInfo, KeyInfo,
+        KeyInstall, KeyInstalled, NetworkCreate, NetworkInfo, NodeInfo, Reserve, Row, Status, Table,
     },
 };
 use crate::netns::NamespaceFds;
@@ -35,6 +35,40 @@ pub(super) async fn nodes<C: Control>(Agent(control): Agent<C>) -> Response {
 #[utoipa::path(get, path = "/v1/events", responses((status = 200, body = Vec<Change>)))]
 pub(super) async fn events<C: Control>(Agent(control): Agent<C>) -> Response {
     reply(control.events().await)
+}
+
+/// How the addresses of all networks are used.
+#[utoipa::path(get, path = "/v1/ipam", responses((status = 200, body = Vec<IpamInfo>)))]
+pub(super) async fn ipam<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.ipam().await)
+}
+
+/// What is wrong with the use of addresses.
+#[utoipa::path(get, path = "/v1/ipam-check", responses((status = 200, body = Vec<IpamFault>)))]
+pub(super) async fn ipam_check<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.ipam_check().await)
+}
+
+/// Reserves a prefix of a network, of which no address is leased then; or ends that.
+#[utoipa::path(
+    post,
+    path = "/v1/networks/{name}/reserved",
+    params(("name" = String, Path, description = "Its name.")),
+    request_body = Reserve,
+    responses((status = 201, body = IpamInfo))
+)]
+pub(super) async fn ipam_reserve<C: Control>(
+    Agent(control): Agent<C>,
+    Segment(name): Segment,
+    Body(reserve): Body<Reserve>,
+) -> Response {
+    created(control.ipam_reserve(name, reserve).await)
+}
+
+/// Says that it is meant where most endpoints are gone at once; answers how many were kept until then.
+#[utoipa::path(post, path = "/v1/accept", responses((status = 200, body = Accepted)))]
+pub(super) async fn accept<C: Control>(Agent(control): Agent<C>) -> Response {
+    reply(control.accept().await)
 }
 
 /// The keys of the gossip, and which nodes have each.

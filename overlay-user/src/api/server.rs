@@ -7,8 +7,8 @@ use super::{
     router::router,
     socket::ApiSocket,
     types::{
-        Change, DropInfo, EndpointAdd, EndpointInfo, KeyInfo, KeyInstall, KeyInstalled, NetworkCreate,
-        NetworkInfo, NodeInfo, Row, Status, Table,
+        Accepted, Change, DropInfo, EndpointAdd, EndpointInfo, IpamFault, IpamInfo, KeyInfo, KeyInstall,
+        KeyInstalled, NetworkCreate, NetworkInfo, NodeInfo, Reserve, Row, Status, Table,
     },
 };
 use crate::netns::NamespaceFds;
@@ -107,6 +107,18 @@ pub trait Control: Clone + Send + Sync + 'static {
     fn nodes(&self) -> impl Future<Output = Answer<Vec<NodeInfo>>> + Send;
     /// What has changed in the cluster.
     fn events(&self) -> impl Future<Output = Answer<Vec<Change>>> + Send;
+    /// How the addresses of all networks are used.
+    fn ipam(&self) -> impl Future<Output = Answer<Vec<IpamInfo>>> + Send;
+    /// What is wrong with the use of addresses.
+    fn ipam_check(&self) -> impl Future<Output = Answer<Vec<IpamFault>>> + Send;
+    /// Reserves a prefix of a network, or ends that.
+    fn ipam_reserve(
+        &self,
+        network: String,
+        reserve: Reserve,
+    ) -> impl Future<Output = Answer<IpamInfo>> + Send;
+    /// What is held up by the guard against an emptied store is meant; how many endpoints that were.
+    fn accept(&self) -> impl Future<Output = Answer<Accepted>> + Send;
     /// The keys of the gossip.
     fn keys(&self) -> impl Future<Output = Answer<Vec<KeyInfo>>> + Send;
     /// Installs a key.

@@ -13,11 +13,11 @@ use super::{
     socket::ApiSocket,
     socket_path,
     types::{
-        Change, DropInfo, EndpointAdd, EndpointInfo, KeyInfo, NetworkCreate, NetworkInfo, NodeInfo, Row,
-        Status,
+        Change, DropInfo, EndpointAdd, EndpointInfo, IpamInfo, KeyInfo, NetworkCreate, NetworkInfo, NodeInfo,
+        Row, Status,
     },
 };
-use fake::{Fake, blue, change, drops, key, node, rows, status, web};
+use fake::{Fake, blue, change, drops, ipam, key, node, rows, status, web};
 use std::{
     fs::File,
     io::{Read as _, Write as _},
@@ -111,6 +111,7 @@ async fn every_route_answers_with_its_type() {
     assert_eq!(client.get::<EndpointInfo>(&path).await.expect("endpoint"), web());
     assert_eq!(client.get::<Vec<NodeInfo>>("/v1/nodes").await.expect("nodes"), [node()]);
     assert_eq!(client.get::<Vec<Change>>("/v1/events").await.expect("events"), [change()]);
+    assert_eq!(client.get::<Vec<IpamInfo>>("/v1/ipam").await.expect("addresses"), [ipam()]);
     assert_eq!(client.get::<Vec<KeyInfo>>("/v1/keys").await.expect("keys"), [key()]);
     assert_eq!(client.get::<Vec<DropInfo>>("/v1/drops").await.expect("drops"), drops());
     for table in ["fdb", "neigh", "vteps", "ports", "flood"] {

@@ -2,9 +2,13 @@
 
 mod cluster;
 mod dump;
+mod ipam;
 
-pub use cluster::{Change, ChangeKind, KeyInfo, KeyInstall, KeyInstalled, NodeInfo, NodeState};
+pub use cluster::{
+    Accepted, Change, ChangeKind, GossipStatus, KeyInfo, KeyInstall, KeyInstalled, NodeInfo, NodeState,
+};
 pub use dump::{FdbRow, NeighRow, PortRow, Row, Table, VtepRow};
+pub use ipam::{BlockInfo, IpamFault, IpamInfo, Reserve, SubnetInfo};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +42,9 @@ pub struct Status {
     pub audit: Audit,
     /// Where the cluster comes from.
     pub source: SourceStatus,
+    /// The gossip, where the cluster comes from it.
+    #[serde(default)]
+    pub gossip: Option<GossipStatus>,
     /// How much there is of everything.
     pub counts: Counts,
     /// The version of the agent.

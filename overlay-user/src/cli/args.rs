@@ -74,6 +74,9 @@ pub(super) enum Command {
     /// Attach, list, show and detach containers
     #[command(subcommand, after_help = "Example: overlay endpoint list")]
     Endpoint(Endpoint),
+    /// Show how the addresses of networks are used, check that, and reserve some
+    #[command(subcommand, after_help = "Example: overlay ipam show blue")]
+    Ipam(Ipam),
     /// List the nodes of the cluster
     #[command(subcommand, after_help = "Example: overlay node list")]
     Node(Node),
@@ -129,9 +132,44 @@ pub(super) enum Cluster {
     /// Print the token by which others join the cluster of this host
     #[command(after_help = "Example: overlay agent --join $(ssh h1 overlay cluster token)")]
     Token(Output),
+    /// Say that it is meant where most endpoints are gone at once; until then they are kept, for a minute at most
+    #[command(after_help = "Example: overlay cluster accept")]
+    Accept(Output),
     /// Change the keys of the gossip: install a new one on every node, use it on every node, remove the old one
     #[command(subcommand, after_help = "Example: overlay cluster key list")]
     Key(ClusterKey),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Ipam {
+    /// Show the subnets, the blocks that nodes have leased, and how many addresses are used
+    #[command(after_help = "Example: overlay ipam show blue -o json")]
+    Show {
+        /// Only this network
+        network: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Say what is wrong with the use of addresses; exit code 0 if nothing is
+    #[command(after_help = "Example: overlay ipam check")]
+    Check(Output),
+    /// Reserve a prefix of a network: no address of it is leased
+    #[command(after_help = "Example: overlay ipam reserve blue 10.1.0.0/28")]
+    Reserve(Prefix),
+    /// End a reservation
+    #[command(after_help = "Example: overlay ipam unreserve blue 10.1.0.0/28")]
+    Unreserve(Prefix),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Prefix {
+    /// The network
+    pub(super) network: String,
+    /// The prefix
+    #[arg(value_parser = cidr)]
+    pub(super) prefix: String,
+    #[command(flatten)]
+    pub(super) output: Output,
 }
 
 #[derive(Debug, Args)]

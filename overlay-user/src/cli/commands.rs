@@ -2,8 +2,8 @@
 
 use super::{
     args::{
-        Cluster, ClusterKey, Command, Drops, Dump, Endpoint, EndpointAdd, Named, Network, NetworkCreate,
-        Node, Output, Paths,
+        Cluster, ClusterKey, Command, Drops, Dump, Endpoint, EndpointAdd, Ipam, Named, Network,
+        NetworkCreate, Node, Output, Paths, Prefix,
     },
     output, status,
 };
@@ -12,13 +12,13 @@ use crate::{
         client::{ATTACH_TIMEOUT, Client, TIMEOUT, segment},
         socket_path,
         types::{
-            self, Change, DropInfo, EndpointInfo, Health, KeyInfo, KeyInstall, KeyInstalled, NetworkInfo,
-            NodeInfo, Status, Table,
+            self, Accepted, Change, DropInfo, EndpointInfo, Health, IpamFault, IpamInfo, KeyInfo, KeyInstall,
+            KeyInstalled, NetworkInfo, NodeInfo, Reserve, Status, Table,
         },
     },
     netns,
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::ValueEnum as _;
 use std::{future::Future, io, path, process::ExitCode};
 
@@ -43,6 +43,13 @@ pub(super) fn status(paths: &Paths, output: Output) -> anyhow::Result<(String, E
     Ok((output::render(output, &status, status::screen)?, code))
 }
 
+/// `overlay ipam check`: what to print, and the exit code.
+pub(super) fn ipam_check(paths: &Paths, output: Output) -> anyhow::Result<(String, ExitCode)> {
+    let faults: Vec<IpamFault> = wait(async { Ok(client(paths).get("/v1/ipam-check").await?) })?;
+    let code = if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) };
+    Ok((output::render(output, &faults, |faults| output::ipam_faults(faults))?, code))
+}
+
 /// Runs any other command that asks the agent; gives what to print.
 pub(super) fn run(paths: &Paths, command: &Command) -> anyhow::Result<String> {
     let client = client(paths);
@@ -61,6 +68,13 @@ pub(super) fn run(paths: &Paths, command: &Command) -> anyhow::Result<String> {
                 output::render(args.output, &events, |events| output::events(events))
             }
             Command::Cluster(Cluster::Key(command)) => key(&client, command).await,
+            Command::Cluster(Cluster::Accept(output)) => {
+                let accepted: Accepted = client.post("/v1/accept", &(), &[], TIMEOUT).await?;
+                output::render(*output, &accepted, |accepted| {
+                    format!("{} endpoints were kept until now\n", accepted.endpoints)
+                })
+            }
+            Command::Ipam(command) => ipam(&client, command).await,
             Command::Drops(args) => drops(&client, args).await,
             Command::Dump(args) => dump(&client, args).await,
             Command::Agent(_)
@@ -136,6 +150,32 @@ async fn endpoint_add(client: &Client, args: &EndpointAdd) -> anyhow::Result<Str
     };
     let made: EndpointInfo = client.post("/v1/endpoints", &add, &namespace.as_fds(), ATTACH_TIMEOUT).await?;
     output::render(args.output, &made, |made| format!("{}\n", super::table::plain(&made.id)))
+}
+
+async fn ipam(client: &Client, command: &Ipam) -> anyhow::Result<String> {
+    match command {
+        Ipam::Show { network, output } => {
+            let mut infos: Vec<IpamInfo> = client.get("/v1/ipam").await?;
+            infos.retain(|info| network.as_ref().is_none_or(|network| info.network == *network));
+            if let (Some(network), true) = (network, infos.is_empty()) {
+                bail!("there is no network {network:?}; see `overlay network list`");
+            }
+            output::render(*output, &infos, |infos| output::ipam(infos))
+        }
+        Ipam::Check(_) => unreachable!("dispatched before"),
+        Ipam::Reserve(Prefix { network, prefix, output }) => {
+            reserve(client, network, Reserve { prefix: prefix.clone(), end: false }, *output).await
+        }
+        Ipam::Unreserve(Prefix { network, prefix, output }) => {
+            reserve(client, network, Reserve { prefix: prefix.clone(), end: true }, *output).await
+        }
+    }
+}
+
+async fn reserve(client: &Client, network: &str, reserve: Reserve, output: Output) -> anyhow::Result<String> {
+    let path = format!("/v1/networks/{}/reserved", segment(network));
+    let info: IpamInfo = client.post(&path, &reserve, &[], TIMEOUT).await?;
+    output::render(output, &info, |info| output::ipam(std::slice::from_ref(info)))
 }
 
 async fn key(client: &Client, command: &ClusterKey) -> anyhow::Result<String> {

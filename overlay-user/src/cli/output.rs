@@ -6,8 +6,8 @@ use super::{
     time,
 };
 use crate::api::types::{
-    Change, ChangeKind, DropInfo, EndpointInfo, EndpointState, FdbRow, KeyInfo, NeighRow, NetworkInfo,
-    NodeInfo, NodeState, PortRow, VtepRow,
+    Change, ChangeKind, DropInfo, EndpointInfo, EndpointState, FdbRow, IpamFault, IpamInfo, KeyInfo,
+    NeighRow, NetworkInfo, NodeInfo, NodeState, PortRow, VtepRow,
 };
 use anyhow::Context as _;
 use serde::Serialize;
@@ -116,6 +116,43 @@ pub(super) fn nodes(nodes: &[NodeInfo]) -> String {
         ]
     });
     table(["NAME", "VTEP", "KIND", "STATE", "ENDPOINTS", "RTT", "VERSION", "CHANGED"], rows, "no nodes")
+}
+
+pub(super) fn ipam(networks: &[IpamInfo]) -> String {
+    let mut rows = Vec::new();
+    for network in networks {
+        for subnet in &network.subnets {
+            let row = |what: &str, prefix: &str, node: &str, used: String, size: String| {
+                let words = [&network.network, &subnet.subnet, prefix, what, node].map(str::to_owned);
+                let [name, of, prefix, what, node] = words;
+                [name, of, prefix, what, node, used, size]
+            };
+            let size = |size: u64| if size == u64::MAX { "2^64".to_owned() } else { size.to_string() };
+            for block in &subnet.blocks {
+                rows.push(row(
+                    &block.state,
+                    &block.block,
+                    &block.node,
+                    block.used.to_string(),
+                    size(block.size),
+                ));
+            }
+            for prefix in &subnet.reserved {
+                rows.push(row("reserved", prefix, "", String::new(), String::new()));
+            }
+            for gateway in &subnet.gateways {
+                rows.push(row("gateway", gateway, "", String::new(), String::new()));
+            }
+            let outside = subnet.used_outside_blocks.to_string();
+            rows.push(row("not leased", "", "", outside, size(subnet.size)));
+        }
+    }
+    table(["NETWORK", "SUBNET", "PREFIX", "STATE", "NODE", "USED", "SIZE"], rows, "no networks")
+}
+
+pub(super) fn ipam_faults(faults: &[IpamFault]) -> String {
+    let rows = faults.iter().map(|fault| [fault.code.clone(), fault.message.clone()]);
+    table(["CODE", "WHAT"], rows, "nothing is wrong")
 }
 
 pub(super) fn keys(keys: &[KeyInfo]) -> String {

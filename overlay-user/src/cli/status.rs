@@ -1,7 +1,7 @@
 //! The screen of `overlay status`.
 
 use super::table::fields;
-use crate::api::types::{Audit, Health, Program, SourceStatus, Status, StatusNode};
+use crate::api::types::{Audit, GossipStatus, Health, Program, SourceStatus, Status, StatusNode};
 use std::{collections::BTreeMap, io::IsTerminal as _, time::SystemTime};
 
 /// Beyond this many, the devices of a program are counted and not named.
@@ -19,10 +19,11 @@ fn render(status: &Status, colour: bool, now: SystemTime) -> String {
         Health::Degraded => ("degraded", 31),
     };
     let counts = &status.counts;
-    let body = fields([
+    let lines = [
         ("state", state.to_owned()),
         ("node", node(&status.node)),
         ("source", source(&status.source)),
+        ("gossip", status.gossip.as_ref().map_or_else(String::new, gossip)),
         (
             "cluster",
             format!("{} nodes, {} networks, {} endpoints", counts.nodes, counts.networks, counts.endpoints),
@@ -33,7 +34,9 @@ fn render(status: &Status, colour: bool, now: SystemTime) -> String {
         ("audit", audit(&status.audit, now)),
         ("problems", problems(status)),
         ("version", format!("{}, ABI {}", status.version, status.abi)),
-    ]);
+    ];
+    // Not every engine has it.
+    let body = fields(lines.into_iter().filter(|(name, _)| *name != "gossip" || status.gossip.is_some()));
     // The cells are clean by now, and only the first line is coloured, so no width is wrong.
     if colour { body.replacen(state, &format!("\u{1b}[{code}m{state}\u{1b}[0m"), 1) } else { body }
 }
@@ -63,6 +66,22 @@ fn source(source: &SourceStatus) -> String {
         _ => String::new(),
     };
     format!("{}: {place}{error} (the last good state holds)", source.engine)
+}
+
+fn gossip(gossip: &GossipStatus) -> String {
+    let sealed = if gossip.sealed { "sealed" } else { "in clear" };
+    let count = |name: &str| gossip.counters.get(name).copied().unwrap_or_default();
+    let refused: u64 = ["unknown_key", "forged", "malformed", "replayed", "other_session", "no_room"]
+        .map(count)
+        .iter()
+        .sum();
+    format!(
+        "at {}, {sealed}, {} peers heard, {} datagrams in, {} out, {refused} refused",
+        gossip.address,
+        gossip.peers,
+        count("received"),
+        count("sent"),
+    )
 }
 
 fn programs(programs: &[Program]) -> String {
@@ -148,6 +167,7 @@ mod tests {
                 line: Some(12),
                 column: Some(1),
             },
+            gossip: None,
             counts: Counts { nodes: 3, networks: 2, endpoints: 6, ports: 2 },
             version: "0.1.0".into(),
             abi: 1,

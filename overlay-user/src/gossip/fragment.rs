@@ -177,7 +177,7 @@ mod tests {
         for length in [1, 2, FULL - 1, FULL, FULL + 1, 2 * FULL, 60_000, 65_507, LONGEST_MESSAGE] {
             let message = message(length);
             let parts: Vec<_> = cut(1, &message).collect();
-            assert_eq!(joined(&mut joiner, &parts), [message.clone()], "{length}");
+            assert_eq!(joined(&mut joiner, &parts), std::slice::from_ref(&message), "{length}");
             for part in &parts {
                 let mut bytes = Vec::new();
                 part.write(&mut bytes);
@@ -195,7 +195,7 @@ mod tests {
         parts.reverse();
         let doubled: Vec<_> = parts.iter().flat_map(|part| [*part, *part]).collect();
         let mut joiner = Joiner::default();
-        assert_eq!(joined(&mut joiner, &doubled[..9]), [message.clone()]);
+        assert_eq!(joined(&mut joiner, &doubled[..9]), std::slice::from_ref(&message));
         let mut joiner = Joiner::default();
         assert_eq!(joined(&mut joiner, &parts[1..]), Vec::<Vec<u8>>::new(), "one is lost");
         let others: Vec<_> = cut(2, &other).collect();
@@ -217,7 +217,11 @@ mod tests {
             assert_eq!(given_up, u32::from(number >= MOST_OF_ONE as u32), "{number}");
         }
         let rest: Vec<_> = cut(6, &message).skip(1).collect();
-        assert_eq!(joined(&mut joiner, &rest), [message.clone()], "one of the youngest is there");
+        assert_eq!(
+            joined(&mut joiner, &rest),
+            std::slice::from_ref(&message),
+            "one of the youngest is there"
+        );
         let rest: Vec<_> = cut(5, &message).skip(1).collect();
         assert_eq!(joined(&mut joiner, &rest), Vec::<Vec<u8>>::new(), "an older one is not");
         for number in 0..u8::MAX {

@@ -10,7 +10,7 @@ use super::{
     body::{Body, Session},
     counters::Refusal,
     key::{Key, KeyId},
-    ring::SharedRing,
+    shared::SharedRing,
 };
 
 /// The longest datagram: what fits the least MTU of IPv6, 1280, behind its header and that of UDP.

@@ -26,6 +26,7 @@ use super::{
     body::{Body, Said, Session},
     counters::{Counters, Refusal},
     fragment::{self, Fragment, Joiner},
+    hellos::Hellos,
     key,
     limit::Limit,
     peers::Peers,
@@ -70,6 +71,7 @@ pub(super) struct Core {
     cookies: RandomState,
     peers: Peers,
     joiner: Joiner,
+    hellos: Hellos,
     answers: Limit,
     questions: Limit,
     /// Who was sent a question last, and when.
@@ -79,19 +81,25 @@ pub(super) struct Core {
 impl Core {
     /// Begins a session of its own.
     pub(super) fn new(security: Security, counters: Arc<Counters>) -> io::Result<Self> {
-        Ok(Self {
+        Ok(Self::with_session(security, counters, Session(key::random()?)))
+    }
+
+    /// Begins this session, which nobody else may ever have had.
+    pub(super) fn with_session(security: Security, counters: Arc<Counters>, session: Session) -> Self {
+        Self {
             security,
             counters,
-            session: Session(key::random()?),
+            session,
             counter: 0,
             number: 0,
             cookies: RandomState::new(),
             peers: Peers::default(),
             joiner: Joiner::default(),
+            hellos: Hellos::new(),
             answers: Limit::per_second(ANSWERS),
             questions: Limit::per_second(QUESTIONS),
             questioned: None,
-        })
+        }
     }
 
     /// The datagrams that send a message, or ask the peer for its session first.
@@ -149,6 +157,9 @@ impl Core {
             return Err(Refusal::Replayed);
         }
         if let Said::Hello { cookie } = opened.body.said {
+            if !self.hellos.is_fresh(opened.from, opened.counter) {
+                return Err(Refusal::Replayed);
+            }
             if !self.answers.take(now) {
                 return Err(Refusal::NoRoom);
             }

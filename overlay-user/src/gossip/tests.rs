@@ -10,9 +10,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use super::{
     counters::Counters,
     key::{Key, KeyId},
-    ring::{KeyRing, SharedRing},
+    ring::KeyRing,
     seal::Security,
     session::{Core, Received},
+    shared::SharedRing,
 };
 
 fn key(number: u8) -> Key {

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ipnet::IpNet;
 
-pub use self::endpoint::Wanted;
+pub use self::endpoint::{MOST_ENDPOINTS, Wanted};
 use super::{
     known::{Known, Learned, Part},
     limits::Limits,

@@ -12,6 +12,7 @@ mod store;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -32,7 +33,7 @@ use super::Source;
 use crate::{
     cluster::{Cluster, EndpointId},
     event::Event,
-    gossip::SharedRing,
+    gossip::{Counters, SharedRing, Snapshot},
     membership::{
         ipam::{Ipam, IpamProblem},
         liveness::Alive,
@@ -77,7 +78,14 @@ pub struct Options {
     pub transport: Arc<dyn Transport>,
     /// The keys that the transport seals with, where it does.
     pub ring: Option<SharedRing>,
+    /// What the transport has counted.
+    pub counters: Arc<Counters>,
+    /// How long peers take to answer, by address.
+    pub rtts: Rtts,
 }
+
+/// Tells how long peers take to answer, by address.
+pub type Rtts = Arc<dyn Fn() -> BTreeMap<SocketAddr, Duration> + Send + Sync>;
 
 impl Options {
     fn gossiping(&self) -> Gossiping<'_> {
@@ -97,6 +105,9 @@ pub struct Gossip {
     ended: watch::Sender<bool>,
     ring: Option<SharedRing>,
     seeds: Arc<[SocketAddr]>,
+    address: SocketAddr,
+    counters: Arc<Counters>,
+    rtts: Rtts,
 }
 
 /// A node as this one sees it.
@@ -124,8 +135,17 @@ impl Gossip {
         let engine = Arc::new(Mutex::new(join::join(&options).await?));
         let (wake, changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let ended = watch::Sender::new(false);
-        let (ring, seeds) = (options.ring.clone(), options.seeds.clone().into());
-        let gossip = Self { engine, wake, changed, ended, ring, seeds };
+        let gossip = Self {
+            engine,
+            wake,
+            changed,
+            ended,
+            ring: options.ring.clone(),
+            seeds: options.seeds.clone().into(),
+            address: options.address,
+            counters: Arc::clone(&options.counters),
+            rtts: Arc::clone(&options.rtts),
+        };
         gossip.wake_on_news().await;
         for work in [gossip.clone().run(options).boxed(), probe::run(gossip.clone()).boxed()] {
             let mut ended = gossip.ended.subscribe();
@@ -318,6 +338,7 @@ impl Gossip {
 
     /// All nodes, this one among them, those that are not there too.
     pub async fn peers(&self) -> Vec<Peer> {
+        let rtts = (self.rtts)();
         let engine = self.engine.lock().await;
         let machine = &engine.machine;
         let peer = |name: &str| {
@@ -326,7 +347,7 @@ impl Gossip {
                 record: machine.known().node(name)?.clone(),
                 alive: machine.alive(name),
                 address: engine.address(name),
-                rtt: None,
+                rtt: engine.address(name).and_then(|address| rtts.get(&address).copied()),
             })
         };
         machine.known().parts().filter_map(|(name, _)| peer(name)).collect()
@@ -340,6 +361,16 @@ impl Gossip {
     /// Where nodes are asked first.
     pub fn seeds(&self) -> &[SocketAddr] {
         &self.seeds
+    }
+
+    /// Where this node gossips.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the transport has counted.
+    pub fn counters(&self) -> Snapshot {
+        self.counters.snapshot()
     }
 
     /// Looks at the engine.

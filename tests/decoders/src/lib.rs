@@ -8,6 +8,7 @@ mod bodies;
 mod decoder;
 mod faulty;
 mod files;
+mod gossip;
 mod maps;
 mod netlink;
 mod requests;
@@ -18,7 +19,7 @@ pub use decoder::{Decoder, read};
 pub use start::choose;
 
 /// The decoders of the product.
-pub const ALL: [Decoder; 11] = [
+pub const ALL: [Decoder; 13] = [
     files::CONFIG,
     files::CLUSTER,
     files::BINDINGS,
@@ -30,6 +31,8 @@ pub const ALL: [Decoder; 11] = [
     netlink::DRIVER,
     maps::MAPS,
     system::SYSTEM,
+    gossip::RECEIVER,
+    gossip::KEYS,
 ];
 
 /// Decoders with a fault, and what libFuzzer calls it: it must be found.

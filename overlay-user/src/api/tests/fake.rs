@@ -12,9 +12,10 @@ use crate::{
     api::{
         server::{Answer, Control, Refusal},
         types::{
-            Audit, Change, ChangeKind, Counts, DropInfo, EndpointAdd, EndpointInfo, EndpointState, FdbRow,
-            Health, KeyInfo, KeyInstall, KeyInstalled, NeighRow, NetworkCreate, NetworkInfo, NodeInfo,
-            NodeState, PortRow, Problem, Program, Row, SourceStatus, Status, StatusNode, Table, VtepRow,
+            Accepted, Audit, BlockInfo, Change, ChangeKind, Counts, DropInfo, EndpointAdd, EndpointInfo,
+            EndpointState, FdbRow, GossipStatus, Health, IpamFault, IpamInfo, KeyInfo, KeyInstall,
+            KeyInstalled, NeighRow, NetworkCreate, NetworkInfo, NodeInfo, NodeState, PortRow, Problem,
+            Program, Reserve, Row, SourceStatus, Status, StatusNode, SubnetInfo, Table, VtepRow,
         },
     },
     netns::NamespaceFds,
@@ -77,6 +78,25 @@ pub(super) fn node() -> NodeInfo {
     }
 }
 
+pub(super) fn ipam() -> IpamInfo {
+    let block = BlockInfo {
+        block: "10.1.0.64/26".into(),
+        node: "h1".into(),
+        state: "held".into(),
+        used: 1,
+        size: 64,
+    };
+    let subnet = SubnetInfo {
+        subnet: "10.1.0.0/24".into(),
+        size: 256,
+        reserved: vec!["10.1.0.240/28".into()],
+        gateways: vec!["10.1.0.254".into()],
+        blocks: vec![block],
+        used_outside_blocks: 0,
+    };
+    IpamInfo { network: "blue".into(), subnets: vec![subnet] }
+}
+
 pub(super) fn key() -> KeyInfo {
     KeyInfo { id: "1a2b3c4d".into(), in_use: true, nodes: vec!["h1".into()], missing: Vec::new() }
 }
@@ -94,6 +114,16 @@ pub(super) fn status() -> Status {
         forwarded: BTreeMap::from([("to_local".to_owned(), 3)]),
         audit: Audit::default(),
         source: SourceStatus { engine: "file".into(), ok: true, error: None, line: None, column: None },
+        gossip: Some(GossipStatus {
+            address: "10.88.0.1:7950".into(),
+            seeds: Vec::new(),
+            sealed: true,
+            peers: 2,
+            quarantined: 0,
+            held: 0,
+            limits: BTreeMap::from([("nodes".to_owned(), 512)]),
+            counters: BTreeMap::from([("received".to_owned(), 9)]),
+        }),
         counts: Counts::default(),
         version: "0".into(),
         abi: 1,
@@ -169,6 +199,20 @@ impl Control for Fake {
     }
     async fn events(&self) -> Answer<Vec<Change>> {
         Ok(vec![change()])
+    }
+    async fn ipam(&self) -> Answer<Vec<IpamInfo>> {
+        Ok(vec![ipam()])
+    }
+    async fn ipam_check(&self) -> Answer<Vec<IpamFault>> {
+        Ok(vec![IpamFault { code: "mac_twice".into(), message: "delete one".into() }])
+    }
+    async fn ipam_reserve(&self, _network: String, _reserve: Reserve) -> Answer<IpamInfo> {
+        self.change();
+        Ok(ipam())
+    }
+    async fn accept(&self) -> Answer<Accepted> {
+        self.change();
+        Ok(Accepted { endpoints: 3 })
     }
     async fn keys(&self) -> Answer<Vec<KeyInfo>> {
         Ok(vec![key()])

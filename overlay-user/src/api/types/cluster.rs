@@ -1,5 +1,7 @@
 //! Nodes, and what has changed in the cluster.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -114,4 +116,32 @@ pub struct KeyInstalled {
     pub id: String,
     /// A token with the key, for the other nodes.
     pub token: String,
+}
+
+/// The gossip, in a status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GossipStatus {
+    /// Where this node gossips.
+    pub address: String,
+    /// Nodes that were asked first.
+    pub seeds: Vec<String>,
+    /// Whether the gossip is sealed.
+    pub sealed: bool,
+    /// Nodes that have been heard since the agent started.
+    pub peers: usize,
+    /// Endpoints that are published and do not hold.
+    pub quarantined: usize,
+    /// Endpoints that are kept though they are published no more, since most would have gone at once.
+    pub held: usize,
+    /// How much a cluster may have: `nodes`, `networks`, `endpoints`, `endpoints_of_a_node`.
+    pub limits: BTreeMap<String, u64>,
+    /// Datagrams, by what became of them, and bytes.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// What `POST /v1/accept` has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Accepted {
+    /// So many endpoints were kept that were published no more.
+    pub endpoints: usize,
 }

@@ -49,7 +49,7 @@ pub(super) fn numbers() -> Numbers {
 fn a_flood_gets_nothing_in_and_leaves_nothing_behind() {
     let (mut one, mut other) = pair();
     let mut recorded = Vec::new();
-    for length in [1, 100, 3000, 5000] {
+    for length in [1, 20, 100, 1200] {
         let datagrams = one.send(Duration::ZERO, &other, &message(length));
         let (by_one, by_other) = carry(Duration::ZERO, &mut one, &mut other, datagrams);
         recorded.extend(by_one.into_iter().chain(by_other));
@@ -77,7 +77,7 @@ fn a_flood_gets_nothing_in_and_leaves_nothing_behind() {
     // What is authentic and not addressed to a session: the one hello.
     assert!(after.opened - before.opened <= replies as u64, "{after:?}");
     for count in [after.forged, after.malformed, after.replayed, after.other_session, after.unknown_key] {
-        assert!(count > 1000, "{after:?}");
+        assert!(count > 100, "{after:?}");
     }
     let ((peers, sessions, waiting), (unfinished, bytes)) = other.core.size();
     assert_eq!((peers, sessions, waiting, unfinished, bytes), (1, 1, 0, 0, 0), "as before");
@@ -95,14 +95,16 @@ fn members_that_never_finish_fill_no_more_than_there_is() {
         let now = Duration::from_millis(u64::from(number));
         let datagrams = one.send(now, &other, b"first");
         carry(now, &mut one, &mut other, datagrams);
+        // Of two parts; the last ones of as many as may be.
+        let length = if number >= 1968 { fragment::LONGEST_MESSAGE } else { 2000 };
         for _ in 0..5 {
-            let part = one.send(now, &other, &message(60_000)).into_iter().next_back();
+            let part = one.send(now, &other, &message(length)).into_iter().next_back();
             other.take(now, one.address, &Vec::from_iter(part));
         }
     }
     let ((peers, sessions, waiting), (unfinished, bytes)) = other.core.size();
     assert_eq!((peers, sessions, waiting), (peers::MOST, peers::MOST, 0));
     assert_eq!(unfinished, fragment::MOST);
-    assert!(bytes <= fragment::MOST * fragment::LONGEST_MESSAGE, "{bytes}");
+    assert_eq!(bytes, fragment::MOST * fragment::LONGEST_MESSAGE, "all of it");
     assert_eq!(other.messages.len(), 2000, "the control");
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The most endpoints of a node.
-const MOST_ENDPOINTS: usize = 4096;
+pub const MOST_ENDPOINTS: usize = 4096;
 
 /// An endpoint to be added.
 #[derive(Clone, Debug, PartialEq, Eq)]

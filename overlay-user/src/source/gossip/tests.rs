@@ -31,6 +31,8 @@ impl World {
             seeds: vec![address(1)],
             transport: Arc::new(self.transport.clone()),
             ring: None,
+            counters: Arc::default(),
+            rtts: Arc::new(BTreeMap::new),
         }
     }
 

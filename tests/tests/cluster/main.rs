@@ -1,0 +1,11 @@
+//! The `cluster` tier: real agents that have the cluster from each other, over a real underlay.
+//!
+//! Run by `cargo xtask test cluster`, as root, one test at a time. What is asserted holds on any machine, but for the
+//! limits that the engine promises: those are as many times as long as `OVERLAY_TEST_PATIENCE` says.
+
+mod death;
+mod fleet;
+mod killed;
+mod ring;
+mod upgrade;
+mod visible;
