@@ -138,7 +138,7 @@ impl Known {
         let Some(part) = self.parts.get_mut(node) else { return false };
         let is_lower = part.is_recalled && part.records.is_empty() && start < part.start;
         if is_lower {
-            *part = Part { start, before: part.before.take(), ..Part::default() };
+            *part = Part { start, before: part.before.take().map(uncounted), ..Part::default() };
         }
         is_lower
     }
@@ -165,7 +165,7 @@ fn put(
     }
     if start > part.start {
         let before = part.before.take().unwrap_or_else(|| std::mem::take(&mut part.records));
-        *part = Part { start, before: Some(before), ..Part::default() };
+        *part = Part { start, before: Some(uncounted(before)), ..Part::default() };
     }
     let known = part.records.get(&key);
     if known == record.as_ref() {
@@ -194,6 +194,14 @@ fn put(
         add_all(index, node, &part.records);
     }
     Learned::Something { count }
+}
+
+/// Records of an earlier start: by what they count the later one's are not to be compared, should they be recalled.
+fn uncounted(mut records: BTreeMap<Key, Record>) -> BTreeMap<Key, Record> {
+    if let Some(Record::Node(node)) = records.get_mut(&Key::Node) {
+        node.seq = 0;
+    }
+    records
 }
 
 fn add_all(index: &mut Index, node: &Arc<str>, records: &BTreeMap<Key, Record>) {

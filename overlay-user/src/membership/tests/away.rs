@@ -67,6 +67,14 @@ fn what_a_peer_said_last_before_this_node_started_holds_until_it_has_said_that_a
     assert!(known.part("h2").expect("known").records().contains_key(&endpoint));
     known.put("h2", 1, Key::Node, Some(own(5)));
     assert!(!known.part("h2").expect("known").records().contains_key(&endpoint), "it has gone meanwhile");
+    // It starts again, and this node does before it has heard all of that.
+    known.put("h2", 1, endpoint.clone(), Some(record.clone()));
+    known.put("h2", 2, endpoint.clone(), Some(record));
+    let before = known.part("h2").expect("known").records().clone();
+    let mut again = Known::default();
+    again.recall("h2", 2, before);
+    again.put("h2", 2, Key::Node, Some(own(1)));
+    assert!(!again.part("h2").expect("known").records().contains_key(&endpoint), "its first of this start");
 }
 
 #[test]

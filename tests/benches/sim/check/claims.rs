@@ -33,8 +33,12 @@ pub(super) fn endpoints(world: &World, view: &View) -> Result<(), Wrong> {
             all.insert((id, host.name.as_str()));
             let is_seen = view.cluster.endpoints.get(id).is_some_and(|seen| seen.node == host.name);
             let why = refused(view, &host.name, id);
+            let network = view.cluster.networks.get(id.network()).map(|network| network.vni.get());
             match (is_seen, why) {
-                (true, None) => {}
+                (true, None) if record(host, id).map(|record| record.vni) == network => {}
+                (true, None) => {
+                    return Err(Wrong(format!("{id} of {} is seen in a later network", host.name)));
+                }
                 (false, Some(why)) => reason(world, view, host, id, why)?,
                 (true, Some(why)) => {
                     return Err(Wrong(format!("{id} of {} is seen, and does not hold: {why}", host.name)));
