@@ -10,6 +10,7 @@ mod counters;
 #[cfg(feature = "decoders")]
 pub mod decoders;
 mod fragment;
+mod hellos;
 mod key;
 mod limit;
 mod peers;

@@ -26,6 +26,7 @@ use super::{
     body::{Body, Said, Session},
     counters::{Counters, Refusal},
     fragment::{self, Fragment, Joiner},
+    hellos::Hellos,
     key,
     limit::Limit,
     peers::Peers,
@@ -70,6 +71,7 @@ pub(super) struct Core {
     cookies: RandomState,
     peers: Peers,
     joiner: Joiner,
+    hellos: Hellos,
     answers: Limit,
     questions: Limit,
     /// Who was sent a question last, and when.
@@ -93,6 +95,7 @@ impl Core {
             cookies: RandomState::new(),
             peers: Peers::default(),
             joiner: Joiner::default(),
+            hellos: Hellos::new(),
             answers: Limit::per_second(ANSWERS),
             questions: Limit::per_second(QUESTIONS),
             questioned: None,
@@ -154,6 +157,9 @@ impl Core {
             return Err(Refusal::Replayed);
         }
         if let Said::Hello { cookie } = opened.body.said {
+            if !self.hellos.is_fresh(opened.from, opened.counter) {
+                return Err(Refusal::Replayed);
+            }
             if !self.answers.take(now) {
                 return Err(Refusal::NoRoom);
             }

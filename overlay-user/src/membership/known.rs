@@ -21,7 +21,7 @@ pub struct Part {
     pub records: BTreeMap<Key, Record>,
     /// What it published before this start, until it has said all again.
     before: Option<BTreeMap<Key, Record>>,
-    /// Whether this node has not heard of it since it started itself.
+    /// Whether that is what this node knew of this same start before it started itself.
     is_recalled: bool,
 }
 
@@ -32,6 +32,18 @@ impl Part {
     /// there, what it said before it started again, or before we did, holds.
     pub fn records(&self) -> &BTreeMap<Key, Record> {
         self.before.as_ref().unwrap_or(&self.records)
+    }
+
+    /// Whether a node that publishes this as its own record has said all that holds of what it said before.
+    ///
+    /// Others may hand on an earlier one than was recalled of the same start.
+    fn says_all(&self, record: &Record) -> bool {
+        let recalled =
+            self.before.as_ref().filter(|_| self.is_recalled).and_then(|before| before.get(&Key::Node));
+        match (record, recalled) {
+            (Record::Node(record), Some(Record::Node(recalled))) => record.seq >= recalled.seq,
+            _ => true,
+        }
     }
 
     /// The node's own record, which sorts first.
@@ -121,6 +133,16 @@ impl Known {
         self.parts.insert(name, Part { start, before: Some(records), is_recalled: true, ..Part::default() });
     }
 
+    /// Takes a node at a lower start than was recalled, until which it holds; whether it was not heard of otherwise.
+    pub fn lower(&mut self, node: &str, start: u64) -> bool {
+        let Some(part) = self.parts.get_mut(node) else { return false };
+        let is_lower = part.is_recalled && part.records.is_empty() && start < part.start;
+        if is_lower {
+            *part = Part { start, before: part.before.take(), ..Part::default() };
+        }
+        is_lower
+    }
+
     /// Forgets a node.
     pub fn forget(&mut self, node: &str) -> bool {
         let Some((name, part)) = self.parts.remove_entry(node) else { return false };
@@ -138,15 +160,13 @@ fn put(
     key: Key,
     record: Option<Record>,
 ) -> Learned {
-    if start < part.start && !part.is_recalled {
+    if start < part.start {
         return Learned::Late;
     }
-    // A lower one than is recalled: the peer's disk was lost while this node was away, and nobody could tell it so.
-    if start != part.start {
+    if start > part.start {
         let before = part.before.take().unwrap_or_else(|| std::mem::take(&mut part.records));
         *part = Part { start, before: Some(before), ..Part::default() };
     }
-    part.is_recalled = false;
     let known = part.records.get(&key);
     if known == record.as_ref() {
         return Learned::Nothing;
@@ -163,12 +183,13 @@ fn put(
             index.add(node, &key, record);
         }
     }
-    let is_last = key == Key::Node && record.is_some();
+    let is_last = key == Key::Node && record.as_ref().is_some_and(|record| part.says_all(record));
     match record {
         Some(record) => drop(part.records.insert(key, record)),
         None => drop(part.records.remove(&key)),
     }
     if is_last && let Some(before) = part.before.take() {
+        part.is_recalled = false;
         remove_all(index, node, &before);
         add_all(index, node, &part.records);
     }

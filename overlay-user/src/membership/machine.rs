@@ -170,6 +170,14 @@ impl Machine {
         self.known.part(node).map(|part| part.start)
     }
 
+    /// A peer lives by a lower start than was recalled of it: it lost its disk while this node was away.
+    ///
+    /// Where that is so, all that it publishes is to be told from the first on. Only a heartbeat that grows is a sign of
+    /// it: what others hand on of an earlier start is dead.
+    pub fn heard_lower(&mut self, node: &str, start: u64) -> bool {
+        node != self.name && self.known.lower(node, start)
+    }
+
     /// A heartbeat of a peer has come.
     pub fn heard(&mut self, node: &str) {
         self.liveness.heard(node);

@@ -105,7 +105,7 @@ fn later(world: &mut World, id: Id) {
 fn make(world: &mut World, id: Id, network: &str, vni: Option<Vni>) {
     if let Some(agent) = world.hosts[id].agent.as_mut() {
         // Where it is there already, that is as well.
-        let _made = agent.machine.create_network(network, vni, definition());
+        let _made = agent.machine.create_network(network, vni, definition(network));
         world.publish(id);
     }
 }

@@ -116,7 +116,7 @@ pub(crate) fn run(seed: u64, rules: Rules) -> Result<(), Wrong> {
 /// Has the full node make a network and fill it.
 fn fill(world: &mut World, count: usize) {
     let Some(agent) = world.hosts[FULL].agent.as_mut() else { return };
-    let _made = agent.machine.create_network("blue", None, definition());
+    let _made = agent.machine.create_network("blue", None, definition("blue"));
     for number in 0..count {
         let _added = agent.machine.add_endpoint(wanted(number));
     }

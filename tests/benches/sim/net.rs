@@ -8,14 +8,11 @@ use std::{
     sync::Arc,
 };
 
-/// The most entries of a message.
-const MOST_ENTRIES: usize = 64;
-
 /// A node's number.
 pub(crate) type Id = usize;
 
 /// An entry: its key, and its value unless it was taken back.
-type Entry = (Arc<str>, Option<Arc<str>>);
+pub(crate) type Entry = (Arc<str>, Option<Arc<str>>);
 
 /// A part of a replica.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +54,11 @@ pub(crate) enum Message {
 
 /// What a machine is to hear of.
 pub(crate) enum Heard {
-    Beat(Id),
+    /// A heartbeat; whether it has grown since the first that was heard.
+    Beat {
+        of: Id,
+        has_grown: bool,
+    },
     Entry {
         of: Id,
         start: u64,
@@ -117,6 +118,11 @@ impl Replica {
         self.parts[id].has.start
     }
 
+    /// What is there of a part, in order.
+    pub(crate) fn entries(&self, id: Id) -> impl Iterator<Item = &Entry> {
+        self.parts[id].entries.values()
+    }
+
     /// A heartbeat of its own.
     pub(crate) fn beat(&mut self, me: Id) {
         self.parts[me].has.beat += 1;
@@ -126,9 +132,8 @@ impl Replica {
         self.parts.iter().map(|part| part.has).collect()
     }
 
-    /// What it has and the sender of a digest has not.
-    pub(crate) fn news_for(&self, digest: &[Has]) -> Vec<News> {
-        let mut room = MOST_ENTRIES;
+    /// What it has and the sender of a digest has not, of so many entries at most.
+    pub(crate) fn news_for(&self, digest: &[Has], mut room: usize) -> Vec<News> {
         let mut news = Vec::new();
         for (id, (part, there)) in self.parts.iter().zip(digest).enumerate() {
             let here = part.has;
@@ -175,8 +180,8 @@ impl Replica {
                 *part = Part::new(has.start);
             }
             if has.beat > part.has.beat {
+                heard.push(Heard::Beat { of, has_grown: part.has.beat > 0 });
                 part.has.beat = has.beat;
-                heard.push(Heard::Beat(of));
             }
             if *after > part.has.top {
                 continue;

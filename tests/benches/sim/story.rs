@@ -26,6 +26,8 @@ const COLLIDE: u64 = 15;
 /// So many addresses are asked for by name.
 const STATIC: u64 = 6;
 const NETWORKS: [&str; 3] = ["blue", "green", "red"];
+/// One of them that has few blocks, so that several nodes want the same.
+const SMALL: &str = "red";
 /// A network that has no endpoint: it is made and deleted.
 const EMPTY: &str = "grey";
 /// A prefix that nobody asks for an address of by name.
@@ -92,7 +94,8 @@ pub(crate) fn run(seed: u64, rules: Rules) -> Result<Told, Wrong> {
     for network in &NETWORKS[..2] {
         let id = world.random.below(count as u64) as Id;
         if let Some(agent) = world.hosts[id].agent.as_mut() {
-            told.refused += u64::from(agent.machine.create_network(network, None, definition()).is_err());
+            told.refused +=
+                u64::from(agent.machine.create_network(network, None, definition(network)).is_err());
         }
         world.publish(id);
     }
@@ -139,14 +142,15 @@ fn act(world: &mut World, told: &mut Told) {
     let Some(agent) = world.hosts[id].agent.as_mut() else { return };
     told.commands += 1;
     let done = match what {
-        0..12 => agent.machine.create_network(network, None, definition()).map(drop),
+        0..12 => agent.machine.create_network(network, None, definition(network)).map(drop),
         12..15 => agent.machine.delete_network(network),
         15..65 => agent.machine.add_endpoint(wanted(network, Vec::new())).map(drop),
-        65..75 => agent.machine.add_endpoint(wanted(network, vec![address])).map(drop),
-        75..80 => agent.machine.delete_network(EMPTY).or_else(|_| {
-            let definition = definition();
-            agent.machine.create_network(EMPTY, None, definition).map(drop)
-        }),
+        // The small network's are all leased.
+        65..75 if network != SMALL => agent.machine.add_endpoint(wanted(network, vec![address])).map(drop),
+        75..80 => agent
+            .machine
+            .delete_network(EMPTY)
+            .or_else(|_| agent.machine.create_network(EMPTY, None, definition(EMPTY)).map(drop)),
         80..83 => agent.machine.reserve(network, RESERVED.parse().expect("a prefix")),
         83..85 => agent.machine.unreserve(network, RESERVED.parse().expect("a prefix")),
         _ => victim.map_or(Ok(()), |victim| agent.machine.delete_endpoint(&victim)),
@@ -187,10 +191,12 @@ pub(crate) fn is_static(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V4(ip) if (11..16).contains(&ip.octets()[2]))
 }
 
-pub(crate) fn definition() -> Definition {
+/// What a network of that name is.
+pub(crate) fn definition(name: &str) -> Definition {
+    let subnets: &[&str] = if name == SMALL { &["10.1.0.0/26"] } else { &["10.1.0.0/20", "fd00:1::/64"] };
     Definition {
         vni: 0,
-        subnets: vec!["10.1.0.0/20".parse().expect("a prefix"), "fd00:1::/64".parse().expect("a prefix")],
+        subnets: subnets.iter().map(|subnet| subnet.parse().expect("a prefix")).collect(),
         gateways: Vec::new(),
         reserved: Vec::new(),
         mtu: None,

@@ -42,6 +42,8 @@ pub(crate) struct Host {
     /// The part of a network that was split.
     pub(crate) side: u8,
     starts: u64,
+    /// When its agent started last.
+    started: u64,
     /// Until when its clock stands still.
     asleep_until: u64,
     /// Until when an agent without a past only listens.
@@ -81,8 +83,8 @@ pub(crate) struct World {
     pub(crate) limits: Limits,
     /// What is under way, by when it comes.
     post: BTreeMap<u64, Vec<Post>>,
-    /// For each network's name the latest of what was done to it.
-    pub(crate) networks: BTreeMap<String, NetworkRecord>,
+    /// For each network's name the latest of what was done to it, and when.
+    pub(crate) networks: BTreeMap<String, (NetworkRecord, u64)>,
     pub(crate) random: Random,
     /// Endpoints that wait for a lease.
     pub(crate) waiting: Vec<(Id, Wanted)>,
@@ -114,6 +116,7 @@ impl World {
             is_up: true,
             side: 0,
             starts: FIRST_START,
+            started: 0,
             asleep_until: 0,
             listens_until: 0,
             calm_since: 0,
@@ -145,8 +148,8 @@ impl World {
         for change in agent.machine.take_changes() {
             if let (Key::Network(name), Some(Record::Network(record))) = (&change.key, &change.record) {
                 let held = self.networks.get(name);
-                if held.is_none_or(|held| check::beats(&record.stamp, &held.stamp)) {
-                    self.networks.insert(name.clone(), record.clone());
+                if held.is_none_or(|(held, _)| check::beats(&record.stamp, &held.stamp)) {
+                    self.networks.insert(name.clone(), (record.clone(), self.now));
                 }
             }
             match &change.record {

@@ -16,7 +16,8 @@ use overlay_user::{
         socket::ApiSocket,
         socket_path,
         types::{
-            DropInfo, EndpointAdd, EndpointInfo, NetworkCreate, NetworkInfo, NodeInfo, Row, Status, Table,
+            Accepted, Change, DropInfo, EndpointAdd, EndpointInfo, IpamFault, IpamInfo, KeyInfo, KeyInstall,
+            KeyInstalled, NetworkCreate, NetworkInfo, NodeInfo, Reserve, Row, Status, Table,
         },
     },
     netns::NamespaceFds,
@@ -112,6 +113,33 @@ impl Control for Nothing {
     }
     async fn nodes(&self) -> Answer<Vec<NodeInfo>> {
         Ok(Vec::new())
+    }
+    async fn events(&self) -> Answer<Vec<Change>> {
+        Ok(Vec::new())
+    }
+    async fn ipam(&self) -> Answer<Vec<IpamInfo>> {
+        Ok(Vec::new())
+    }
+    async fn ipam_check(&self) -> Answer<Vec<IpamFault>> {
+        Ok(Vec::new())
+    }
+    async fn ipam_reserve(&self, _: String, _: Reserve) -> Answer<IpamInfo> {
+        refused()
+    }
+    async fn accept(&self) -> Answer<Accepted> {
+        refused()
+    }
+    async fn keys(&self) -> Answer<Vec<KeyInfo>> {
+        Ok(Vec::new())
+    }
+    async fn key_install(&self, _: KeyInstall) -> Answer<KeyInstalled> {
+        refused()
+    }
+    async fn key_use(&self, _: String) -> Answer<Vec<KeyInfo>> {
+        refused()
+    }
+    async fn key_remove(&self, _: String) -> Answer<()> {
+        Ok(())
     }
     async fn drops(&self) -> Answer<Vec<DropInfo>> {
         Ok(Vec::new())

@@ -70,6 +70,17 @@ fn nothing_is_taken_twice() {
 }
 
 #[test]
+fn a_recorded_hello_is_answered_once_and_keeps_no_room_from_others() {
+    let (mut one, mut other) = (Node::new(1, security(1)), Node::new(2, security(1)));
+    let hello = one.send(START, &other, b"x");
+    let again = vec![hello[0].clone(); 2000];
+    assert_eq!(other.take(START, one.address, &again).len(), 1);
+    assert_eq!(other.counters.snapshot().replayed, again.len() as u64 - 1);
+    let hello = one.send(at(200), &other, b"x");
+    assert_eq!(other.take(at(200), one.address, &hello).len(), 1, "the control");
+}
+
+#[test]
 fn nothing_is_taken_that_was_sent_before_the_socket_was_opened() {
     let (mut one, mut other) = (Node::new(1, security(1)), Node::new(2, security(1)));
     let hello = one.send(START, &other, b"secret");

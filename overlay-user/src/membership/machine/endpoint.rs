@@ -112,7 +112,7 @@ impl Machine {
 
     /// An endpoint of a network on a node that is not gone.
     pub(super) fn any_endpoint(&self, network: &str) -> Option<(&EndpointId, &str)> {
-        let ids = self.known.index().network(network)?.ids.keys();
-        ids.filter_map(|id| Some((id, self.has_id(id)?))).next()
+        let mut ids = self.known.index().network(network)?.ids.keys();
+        ids.find_map(|id| Some((id, self.has_id(id)?)))
     }
 }

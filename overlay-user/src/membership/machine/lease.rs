@@ -69,7 +69,7 @@ impl Machine {
         };
         let own = self.own().filter_map(|(key, _)| match key {
             Key::Block(of, block) if of == network => Some(*block),
-            _ => None,
+            Key::Node | Key::Network(_) | Key::Endpoint(_) | Key::Block(..) => None,
         });
         own.filter(|block| subnets.iter().any(|subnet| subnet.contains(block)) && holds(block)).collect()
     }
@@ -93,7 +93,7 @@ impl Machine {
             .own()
             .filter_map(|(key, _)| match key {
                 Key::Block(network, block) if is_lost(network, block) => Some((network.clone(), *block)),
-                _ => None,
+                Key::Node | Key::Network(_) | Key::Endpoint(_) | Key::Block(..) => None,
             })
             .collect();
         for (network, block) in lost {

@@ -7,7 +7,7 @@ use crate::membership::{
     known::{Known, Learned},
     liveness::{Alive, Liveness, RECLAIM, SILENCE, UPGRADE},
     machine::Machine,
-    record::{Key, Mode, Record},
+    record::{Key, Mode, NodeRecord, Record},
     refusal::Refusal,
 };
 
@@ -39,7 +39,7 @@ fn what_a_peer_said_before_this_node_started_holds_until_it_has_said_all_again()
     // Its records come again from the first on, of the same start.
     again.learn("h2", 1, "block/blue/10.1.0.0/28", Some(r#"{"count":3}"#));
     assert_eq!(again.view().cluster.endpoints.len(), 1, "not all has been said");
-    again.learn("h2", 1, "node", Some(NODE));
+    again.learn("h2", 1, "node", Some(&NODE.replace("\"seq\":0", "\"seq\":1")));
     assert_eq!(again.view().cluster.endpoints.len(), 0, "it has gone meanwhile");
 }
 
@@ -48,9 +48,25 @@ fn a_peer_that_lost_its_disk_while_this_node_was_away_is_heard_by_its_lower_star
     let records = [(Key::Node, Record::Node(node(2)))].into();
     let mut one = machine("h1", 1);
     one.recall("h2", 7, records);
+    assert_eq!(one.learn("h2", 1, "node", Some(NODE)), Learned::Late, "it may be dead");
+    assert!(one.heard_lower("h2", 1), "it lives");
     assert_ne!(one.learn("h2", 1, "node", Some(NODE)), Learned::Late);
     one.learn("h2", 7, "node", Some(NODE));
-    assert_eq!(one.learn("h2", 1, "node", Some(NODE)), Learned::Late, "the higher has been heard meanwhile");
+    assert!(!one.heard_lower("h2", 1), "the higher has been heard meanwhile");
+}
+
+#[test]
+fn what_a_peer_said_last_before_this_node_started_holds_until_it_has_said_that_again() {
+    let endpoint: Key = ID.parse().expect("a key");
+    let record = Record::parse(&endpoint, ENDPOINT).expect("a record");
+    let own = |seq| Record::Node(NodeRecord { seq, ..node(2) });
+    let mut known = Known::default();
+    known.recall("h2", 1, [(Key::Node, own(5)), (endpoint.clone(), record.clone())].into());
+    // Another hands on what it has, which is not the latest.
+    known.put("h2", 1, Key::Node, Some(own(4)));
+    assert!(known.part("h2").expect("known").records().contains_key(&endpoint));
+    known.put("h2", 1, Key::Node, Some(own(5)));
+    assert!(!known.part("h2").expect("known").records().contains_key(&endpoint), "it has gone meanwhile");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn reason(world: &World, view: &View, host: &Host, id: &EndpointId, why: &Why) -
 
 /// Every network is what was done to it last, or another has its VNI for a true reason.
 pub(super) fn networks(world: &World, view: &View) -> Result<(), Wrong> {
-    for (name, record) in &world.networks {
+    for (name, (record, _)) in &world.networks {
         let seen = view.cluster.networks.get(name);
         let (count, node) = (record.stamp.count, &record.stamp.node);
         let Some(made) = &record.network else {
@@ -118,7 +118,7 @@ pub(super) fn networks(world: &World, view: &View) -> Result<(), Wrong> {
         }
         let holder = view.cluster.networks.values().find(|other| other.vni.get() == made.vni);
         let later = holder.and_then(|holder| world.networks.get(&holder.name));
-        if seen.is_some() || !later.is_some_and(|later| beats(&later.stamp, &record.stamp)) {
+        if seen.is_some() || !later.is_some_and(|(later, _)| beats(&later.stamp, &record.stamp)) {
             return Err(Wrong(format!(
                 "network {name} was made last, by {node} at {count}, and is otherwise: {:?}",
                 view.refused
@@ -138,7 +138,7 @@ fn is_beyond(world: &World, view: &View, name: &str, record: &NetworkRecord) -> 
             .cluster
             .networks
             .keys()
-            .all(|seen| world.networks.get(seen).is_some_and(|older| beats(&record.stamp, &older.stamp)))
+            .all(|seen| world.networks.get(seen).is_some_and(|(older, _)| beats(&record.stamp, &older.stamp)))
 }
 
 /// What the look over the addresses says is what the disks have.

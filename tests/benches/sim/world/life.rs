@@ -7,12 +7,14 @@ use overlay_user::membership::{
     record::{Key, Mode, NodeRecord, Record},
 };
 
-use super::{Agent, World};
+use super::{Agent, Host, World};
 use crate::{
     net::{Id, Replica},
     story::Rules,
 };
 
+/// So long what a node publishes may take to be kept by another.
+const SPREAD: u64 = 5_000;
 /// More than a host starts between two losses of its disk: no number of a start is ever given twice.
 const STARTS: u64 = 100;
 /// So long an agent without a past listens before it does anything, as the agent does.
@@ -27,6 +29,7 @@ impl World {
         let count = self.hosts.len();
         let host = &mut self.hosts[id];
         host.starts += 1;
+        host.started = self.now;
         let node = NodeRecord {
             vteps: vec![std::net::Ipv4Addr::new(10, 88, 0, id as u8 + 1).into()],
             version: "1.0.0".to_owned(),
@@ -60,21 +63,35 @@ impl World {
 
     /// Takes from a host all that its agent kept; its next start has a lower number than any before.
     pub(crate) fn wipe(&mut self, id: Id) {
+        let disk = std::mem::take(&mut self.hosts[id].disk);
+        for (key, record) in &disk {
+            let (Key::Network(name), Record::Network(record)) = (key, record) else { continue };
+            let is_kept = self.hosts.iter().any(|host| {
+                matches!(host.disk.get(key), Some(Record::Network(kept)) if kept.stamp >= record.stamp)
+            });
+            let made = self.networks.get(name).map_or(self.now, |(_, made)| *made);
+            // Where nobody else can have kept it yet it may be lost or not.
+            if !is_kept && !self.has_spread(id, made) {
+                self.networks.remove(name);
+            }
+        }
         self.kill(id);
         self.wipes += 1;
         let host = &mut self.hosts[id];
         (host.starts, host.listens_until) = (self.wipes * STARTS, self.now + LISTEN);
         host.peers.clear();
-        for (key, record) in std::mem::take(&mut host.disk) {
-            let (Key::Network(name), Record::Network(record)) = (&key, record) else { continue };
-            let is_kept = self.hosts.iter().any(|host| {
-                matches!(host.disk.get(&key), Some(Record::Network(kept)) if kept.stamp >= record.stamp)
-            });
-            // Nobody but those who have just heard of it has it: it may be lost or not.
-            if !is_kept {
-                self.networks.remove(name);
-            }
-        }
+    }
+
+    /// Whether somebody else must have what a host has published since some time.
+    fn has_spread(&self, id: Id, since: u64) -> bool {
+        let is_calm = |host: &Host| {
+            host.agent.is_some()
+                && [since, host.started, host.calm_since()]
+                    .iter()
+                    .all(|since| self.now >= since.saturating_add(SPREAD))
+        };
+        let mut others = self.hosts.iter().enumerate().filter(|(other, _)| *other != id);
+        is_calm(&self.hosts[id]) && others.any(|(other, host)| is_calm(host) && self.can_reach(id, other))
     }
 
     /// Starts an agent again whose peers know a later start of it.

@@ -1,11 +1,12 @@
 //! What is sent from host to host.
 
-use std::sync::Arc;
-
 use overlay_user::membership::record::Key;
 
 use super::{World, percent};
 use crate::net::{Heard, Id, Message};
+
+/// The most entries of a message: seldom all that a node publishes.
+const MOST_ENTRIES: u64 = 24;
 
 /// A message under way.
 pub(super) struct Post {
@@ -19,11 +20,9 @@ impl World {
         let count = self.hosts.len() as u64;
         let Some(agent) = &self.hosts[id].agent else { return };
         let has = agent.replica.digest();
-        for _ in 0..2 {
-            let to = self.random.below(count) as Id;
-            if to != id {
-                self.send(id, to, Message::Digest { has: Arc::clone(&has), answer: false });
-            }
+        let to = self.random.below(count) as Id;
+        if to != id {
+            self.send(id, to, Message::Digest { has, answer: false });
         }
     }
 
@@ -52,7 +51,8 @@ impl World {
         let Some(agent) = self.hosts[to].agent.as_mut() else { return };
         match message {
             Message::Digest { has, answer } => {
-                let news = agent.replica.news_for(&has);
+                let room = 1 + self.random.below(MOST_ENTRIES) as usize;
+                let news = agent.replica.news_for(&has, room);
                 let own = agent.replica.digest();
                 if !news.is_empty() {
                     self.send(to, from, Message::News(news.into()));
@@ -64,7 +64,18 @@ impl World {
             Message::News(news) => {
                 for heard in agent.replica.take(to, &news) {
                     match heard {
-                        Heard::Beat(of) => agent.machine.heard(&self.names[of]),
+                        Heard::Beat { of, has_grown } => {
+                            let (name, start) = (&self.names[of], agent.replica.start_of(of));
+                            if has_grown && agent.machine.heard_lower(name, start) {
+                                for (key, value) in agent.replica.entries(of) {
+                                    agent.machine.learn(name, start, key, value.as_deref());
+                                }
+                            }
+                            // An earlier start's is no sign of life.
+                            if agent.machine.known_start(name).is_none_or(|known| known <= start) {
+                                agent.machine.heard(name);
+                            }
+                        }
                         Heard::Entry { of, start, key, value } => {
                             agent.machine.learn(&self.names[of], start, &key, value.as_deref());
                         }

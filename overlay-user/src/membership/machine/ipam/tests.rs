@@ -124,7 +124,7 @@ fn what_is_wrong_with_addresses_is_said() {
     assert_eq!(codes(&one), ["address_twice", "mac_twice", "foreign_address"]);
     let own = one.own().find_map(|(key, _)| match key {
         Key::Block(..) => Some(key.to_string()),
-        _ => None,
+        Key::Node | Key::Network(_) | Key::Endpoint(_) => None,
     });
     let learned = |one: &mut Machine, key: &str, value: &str| one.learn("h2", 1, key, Some(value));
     learned(&mut one, &own.expect("a block"), r#"{"count":1}"#);
