@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, thread, time::Duration};
 
-use overlay_tests::{Container, Netns, figure, full};
+use overlay_tests::{Container, Netns, Underlay, figure, full};
 use overlay_user::api::types::{EndpointInfo, EndpointState, NodeState};
 
 use crate::{
@@ -13,8 +13,10 @@ use crate::{
 const HOSTS: u8 = 8;
 /// The hosts of each half.
 const HALVES: [[usize; 4]; 2] = [[0, 1, 2, 3], [4, 5, 6, 7]];
-/// The bridge that the second half is moved to.
+/// The bridge of the second half.
 const ELSEWHERE: &str = "br1";
+/// The ends of the wire between the halves.
+const WIRE: [&str; 2] = ["wire0", "wire1"];
 /// How long the halves may take to take each other for dead.
 const APART: Duration = Duration::from_secs(10);
 /// How long they may take to agree once they are joined.
@@ -24,12 +26,24 @@ const SOON: Duration = Duration::from_secs(5);
 /// The host part of the address that both halves give away.
 const TWICE: u8 = 99;
 
-/// Moves the second half to a bridge.
-fn move_to(fleet: &Fleet, bridge: &str) {
-    for host in HALVES[1] {
-        let port = fleet.name(host);
-        fleet.lab.underlay.netns.ip(&format!("link set {port} master {bridge}")).expect("moved");
+/// Puts the second half on a bridge of its own, which one wire joins to the other: both are cut apart at once.
+fn divide(fleet: &Fleet) {
+    let underlay = &fleet.lab.underlay.netns;
+    let ip = |line: String| underlay.ip(&line).unwrap_or_else(|error| panic!("{line}: {error:#}"));
+    ip(format!("link add {ELSEWHERE} type bridge stp_state 0 mcast_snooping 0"));
+    ip(format!("link set {ELSEWHERE} up"));
+    ip(format!("link add {} type veth peer name {}", WIRE[0], WIRE[1]));
+    for (end, bridge) in WIRE.into_iter().zip([Underlay::BRIDGE, ELSEWHERE]) {
+        ip(format!("link set {end} master {bridge} up"));
     }
+    for host in HALVES[1] {
+        ip(format!("link set {} master {ELSEWHERE}", fleet.name(host)));
+    }
+}
+
+/// Cuts or mends the wire.
+fn set_wire(fleet: &Fleet, state: &str) {
+    fleet.lab.underlay.netns.ip(&format!("link set {} {state}", WIRE[0])).expect(state);
 }
 
 /// What the halves do without each other: one endpoint deleted in each, one added, one at the same address.
@@ -57,17 +71,15 @@ fn change(fleet: &Fleet, twice: [&Netns; 2]) -> (Vec<String>, Vec<EndpointInfo>)
 #[test]
 fn two_halves_go_on_and_agree_once_they_are_joined() {
     let mut fleet = Fleet::new("partition", HOSTS);
+    divide(&fleet);
     fleet.populate();
     let twice = HALVES.map(|[first, ..]| {
         let container = format!("ovt-partition-t{first}");
         Netns::new_over(&container).expect("a namespace")
     });
-    let underlay = &fleet.lab.underlay.netns;
-    underlay.ip(&format!("link add {ELSEWHERE} type bridge stp_state 0 mcast_snooping 0")).expect("a bridge");
-    underlay.ip(&format!("link set {ELSEWHERE} up")).expect("up");
     // Of each half three that nobody deletes.
     let rings = HALVES.map(|[a, b, c, _]| Ring::start(&fleet, &[a, b, c]));
-    move_to(&fleet, ELSEWHERE);
+    set_wire(&fleet, "down");
     for (half, other) in [(HALVES[0], HALVES[1]), (HALVES[1], HALVES[0])] {
         for host in half {
             fleet.wait_for_states(host, &other, NodeState::Dead, APART);
@@ -82,7 +94,7 @@ fn two_halves_go_on_and_agree_once_they_are_joined() {
         figure("partition", &format!("lost inside the {half} half"), carried.figure());
         carried.assert_whole(half);
     }
-    move_to(&fleet, overlay_tests::Underlay::BRIDGE);
+    set_wire(&fleet, "up");
     let all: Vec<usize> = fleet.all().collect();
     // Those that were there, less one deleted in each half, more one added in each and one of two at one address.
     let agreed = fleet.wait_agreed(&all, usize::from(HOSTS) - 2 + 2 + 1, TOGETHER);
