@@ -47,17 +47,17 @@ fn set_wire(fleet: &Fleet, state: &str) {
 }
 
 /// What the halves do without each other: one endpoint deleted in each, one added, one at the same address.
-fn change(fleet: &Fleet, twice: [&Netns; 2]) -> (Vec<String>, Vec<EndpointInfo>) {
+fn change(fleet: &Fleet, own: [&Netns; 2], twice: [&Netns; 2]) -> (Vec<String>, Vec<EndpointInfo>) {
     let (mut deleted, mut added) = (Vec::new(), Vec::new());
-    for (half, container) in HALVES.iter().zip(twice) {
+    for ((half, container), twice) in HALVES.iter().zip(own).zip(twice) {
         let [first, second, _, last] = *half;
         let gone = fleet.endpoints(last).into_iter().find(|endpoint| endpoint.local).expect("its own");
         fleet.delete(last, &gone.id);
         deleted.push(gone.id);
         // At an address of the half's own.
-        let own: IpAddr = v4(100 + first as u8).into();
-        added.push(fleet.add(second, container, "own0", &[own]));
-        added.push(fleet.add(first, container, "twice0", &[v4(TWICE).into()]));
+        let ip: IpAddr = v4(100 + first as u8).into();
+        added.push(fleet.add(second, container, "eth0", &[ip]));
+        added.push(fleet.add(first, twice, "eth0", &[v4(TWICE).into()]));
         for host in half {
             until("the half has followed", SOON, || {
                 added[added.len() - 2..].iter().all(|endpoint| fleet.lists(*host, &endpoint.id))
@@ -73,10 +73,9 @@ fn two_halves_go_on_and_agree_once_they_are_joined() {
     let mut fleet = Fleet::new("partition", HOSTS);
     divide(&fleet);
     fleet.populate();
-    let twice = HALVES.map(|[first, ..]| {
-        let container = format!("ovt-partition-t{first}");
-        Netns::new_over(&container).expect("a namespace")
-    });
+    let container = |name: String| Netns::new_over(&format!("ovt-partition-{name}")).expect("a namespace");
+    let own = HALVES.map(|[first, ..]| container(format!("o{first}")));
+    let twice = HALVES.map(|[first, ..]| container(format!("t{first}")));
     // Of each half three that nobody deletes.
     let rings = HALVES.map(|[a, b, c, _]| Ring::start(&fleet, &[a, b, c]));
     set_wire(&fleet, "down");
@@ -85,7 +84,7 @@ fn two_halves_go_on_and_agree_once_they_are_joined() {
             fleet.wait_for_states(host, &other, NodeState::Dead, APART);
         }
     }
-    let (deleted, added) = change(&fleet, [&twice[0], &twice[1]]);
+    let (deleted, added) = change(&fleet, own.each_ref(), twice.each_ref());
     thread::sleep(Duration::from_secs(if full() { 20 } else { 3 }));
     let (mine, other) = (fleet.list(0), fleet.list(4));
     assert!(mine.is_disjoint(&other), "the control: each half has its own: {mine:?} and {other:?}");
@@ -104,7 +103,7 @@ fn two_halves_go_on_and_agree_once_they_are_joined() {
         assert!(added.iter().all(|endpoint| fleet.lists(host, &endpoint.id)), "what was added is on all");
     }
     fleet.wait_together();
-    conflict(&fleet, &added[1].id, [&twice[0], &twice[1]]);
+    conflict(&fleet, &added[1].id, twice.each_ref());
 }
 
 /// The address that both gave away: one holds, the other is told of, and holds once the first is gone.
@@ -119,8 +118,9 @@ fn conflict(fleet: &Fleet, id: &str, containers: [&Netns; 2]) {
     }
     let (lost, won) = if loser == fleet.name(HALVES[0][0]) { (0, 1) } else { (1, 0) };
     let (lost_host, won_host) = (HALVES[lost][0], HALVES[won][0]);
-    let problems = fleet.status(lost_host).problems;
-    assert!(problems.iter().any(|problem| problem.code == "quarantined"), "its host says so: {problems:?}");
+    until("its host says so", TOGETHER, || {
+        fleet.status(lost_host).problems.iter().any(|problem| problem.code == "quarantined")
+    });
     let address: IpAddr = v4(TWICE).into();
     // A third asks: the winner answers, and nothing reaches the loser.
     let third: &Container = &fleet.lab.containers[1];
