@@ -1,20 +1,32 @@
 //! `cargo xtask bench nodes`: what many nodes cost that have the cluster from each other.
 
+mod agents;
+mod crowd;
 mod node;
 mod options;
+#[path = "../paths/stats.rs"]
+#[expect(dead_code, reason = "the bench of the paths uses the rest")]
+mod stats;
 mod table;
 
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use overlay_tests::traffic;
 use serde::Serialize;
 use tokio::runtime::Builder;
 
 use self::options::Options;
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let result = match words.split_first() {
+        // This binary is its own load.
+        Some((word, rest)) if word == traffic::WORD => traffic::main(rest),
+        _ => run(&Options::parse()),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -24,6 +36,11 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    if options.agents {
+        let report = agents::measure(options)?;
+        report.lines().iter().for_each(|line| println!("{line}"));
+        return write(options, &report);
+    }
     let window = Duration::from_secs(options.window);
     let mut rows = Vec::new();
     for count in &options.nodes {

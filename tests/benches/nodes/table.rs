@@ -65,12 +65,13 @@ async fn all(
 /// The answer to a look at a node.
 type Asked = std::pin::Pin<Box<dyn Future<Output = bool>>>;
 
-/// The address of the endpoint of a number.
+/// The address of the endpoint of a number, beside those of the containers.
 fn address(number: usize) -> IpAddr {
     Ipv4Addr::from_bits(Ipv4Addr::new(10, 64, 0, 1).to_bits() + number as u32).into()
 }
 
-async fn add(gossip: &Gossip, number: usize) -> Result<EndpointId> {
+/// Adds the endpoint of a number.
+pub(crate) async fn add(gossip: &Gossip, number: usize) -> Result<EndpointId> {
     let wanted = Wanted { network: BLUE.to_owned(), ips: vec![address(number)], mac: None, name: None };
     Ok(gossip.add_endpoint(&wanted).await?)
 }
