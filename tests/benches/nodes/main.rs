@@ -47,7 +47,14 @@ fn run(options: &Options) -> Result<()> {
         println!("{count} nodes");
         // Each on a runtime of its own: nothing of the last is under way in the next.
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        rows.push(runtime.block_on(table::measure(usize::from(*count), window))?);
+        match runtime.block_on(table::measure(usize::from(*count), window)) {
+            Ok(row) => rows.push(row),
+            // More would not, either; what less of them do is told.
+            Err(error) => {
+                println!("{count} nodes do not work together here: {error:#}");
+                break;
+            }
+        }
     }
     for line in table::lines(&rows) {
         println!("{line}");

@@ -88,11 +88,14 @@ pub(crate) async fn measure(count: usize, window: Duration) -> Result<Row> {
     let seeds = [plans[0].address];
     let start = Instant::now();
     let gossips = node::start(plans, &seeds, &key, &dir).await?;
-    all(&gossips, "they know each other", TOGETHER, |gossip, _| {
+    let together = all(&gossips, "they know each other", TOGETHER, |gossip, _| {
         let gossip = gossip.clone();
         Box::pin(async move { gossip.view().await.cluster.nodes.len() == count })
-    })
-    .await?;
+    });
+    if let Err(error) = together.await {
+        describe(&gossips).await;
+        return Err(error);
+    }
     let joined = start.elapsed();
     let subnet = SUBNET.parse().context("a subnet")?;
     gossips[0].create_network(BLUE, None, definition(vec![subnet], Vec::new(), None)).await?;
@@ -120,6 +123,21 @@ pub(crate) async fn measure(count: usize, window: Duration) -> Result<Row> {
         busy_bytes,
         idle_cpus,
     })
+}
+
+/// Tells how far nodes are that do not come together.
+async fn describe(gossips: &[Gossip]) {
+    let mut known = Vec::new();
+    for gossip in gossips {
+        known.push((gossip.view().await.cluster.nodes.len(), gossip.heard().await));
+    }
+    known.sort_unstable();
+    let [least, half, most] = [0, known.len() / 2, known.len() - 1].map(|place| known[place]);
+    println!(
+        "nodes that are known, and were heard: {least:?} at least, {half:?} at half of them, {most:?} at most"
+    );
+    println!("counters of the first: {:?}", gossips[0].counters());
+    println!("counters of the last: {:?}", gossips[gossips.len() - 1].counters());
 }
 
 /// Adds an endpoint; the milliseconds until it is on all.
