@@ -87,7 +87,7 @@ fn reason(world: &World, view: &View, host: &Host, id: &EndpointId, why: &Why) -
     match why {
         Why::Address(ip, _) if !seen.ips.contains(ip) => return wrong("that has not the address"),
         Why::Mac(node) if *node != seen.node => return wrong("it is seen elsewhere"),
-        _ => {}
+        Why::Address(..) | Why::Mac(_) | Why::NoNetwork | Why::Outside(_) | Why::Vni(_) | Why::Full => {}
     }
     let holder = world.hosts.iter().find(|host| host.name == seen.node);
     let stamp = |host: &Host, record: &EndpointRecord| Stamp { count: record.count, node: host.name.clone() };
@@ -172,13 +172,12 @@ pub(super) fn addresses(world: &World, view: &View) -> Result<(), Wrong> {
         }
     }
     let problems = agent.machine.ipam_check();
-    let told: BTreeSet<(&str, IpAddr)> = problems
-        .iter()
-        .filter_map(|problem| match problem {
-            IpamProblem::AddressTwice { network, ip, .. } => Some((network.as_str(), *ip)),
-            _ => None,
-        })
-        .collect();
+    let mut told = BTreeSet::new();
+    for problem in &problems {
+        if let IpamProblem::AddressTwice { network, ip, .. } = problem {
+            told.insert((network.as_str(), *ip));
+        }
+    }
     if told != pairs {
         return Err(Wrong(format!("the addresses {pairs:?} are used twice, and {told:?} are said to be")));
     }
