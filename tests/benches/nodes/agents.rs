@@ -39,9 +39,15 @@ pub(crate) struct Report {
     pub(crate) followed_ms: f64,
     /// Changes in a second that were reached.
     pub(crate) changes: f64,
-    /// Under change and idle, as the ratio of each round.
+    /// The same while nothing is forwarded, which takes CPU time from the simulated nodes.
+    pub(crate) changes_alone: f64,
+    /// Under change and idle, as the ratio of each round: what was forwarded in a second. All of the simulated nodes'
+    /// work takes CPU time from it, too.
     pub(crate) stream: Vec<f64>,
     pub(crate) udp: Vec<f64>,
+    /// The same of what was forwarded in a second of a CPU that it had.
+    pub(crate) stream_of_cpu: Vec<f64>,
+    pub(crate) udp_of_cpu: Vec<f64>,
     /// CPUs that each agent keeps busy, idle and under change.
     pub(crate) cpus: [[f64; 2]; 2],
     /// Resident memory of the agents, in MiB.
@@ -52,6 +58,8 @@ pub(crate) struct Report {
 struct Part {
     stream: f64,
     udp: f64,
+    stream_of_cpu: f64,
+    udp_of_cpu: f64,
     cpus: [f64; 2],
 }
 
@@ -74,17 +82,22 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
     let program = std::env::current_exe().context("this binary cannot find itself")?;
     let [a, b] = [lab.container("a")?, lab.container("b")?];
     let to = b.ip(false).context("an address")?;
-    let mut pair = Pair::start(&program, &a.netns.path(), &b.netns.path(), to)?;
+    let mut pair = Pair::start_ordinary(&program, &a.netns.path(), &b.netns.path(), to)?;
     let _awake = Awake::hold();
     let mut report = Report {
         endpoints: options.endpoints,
         followed_ms: followed,
         changes: 0.0,
+        changes_alone: 0.0,
         stream: Vec::new(),
         udp: Vec::new(),
+        stream_of_cpu: Vec::new(),
+        udp_of_cpu: Vec::new(),
         cpus: [[0.0; 2]; 2],
         rss_mib: [0.0; 2],
     };
+    report.changes_alone = changes_alone(&crowd, options.changes);
+    println!("{:.0} changes/s while nothing is forwarded", report.changes_alone);
     let (mut changes, mut seconds) = (0, 0.0);
     for round in 0..options.rounds {
         let idle = part(&lab, &mut pair)?;
@@ -104,6 +117,8 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
         );
         report.stream.push(busy.stream / idle.stream);
         report.udp.push(busy.udp / idle.udp);
+        report.stream_of_cpu.push(busy.stream_of_cpu / idle.stream_of_cpu);
+        report.udp_of_cpu.push(busy.udp_of_cpu / idle.udp_of_cpu);
         for (sum, part) in report.cpus.iter_mut().zip([&idle, &busy]) {
             for (sum, cpus) in sum.iter_mut().zip(part.cpus) {
                 *sum += cpus / f64::from(options.rounds);
@@ -113,6 +128,17 @@ pub(crate) fn measure(options: &Options) -> Result<Report> {
     report.changes = changes as f64 / seconds;
     report.rss_mib = resident(&lab)?;
     Ok(report)
+}
+
+/// Changes in a second that are reached where nothing else is done.
+fn changes_alone(crowd: &Crowd, rate: u32) -> f64 {
+    crowd.set_rate(rate);
+    let (before, start) = (crowd.changed(), Instant::now());
+    thread::sleep(5 * SETTLE);
+    let reached = (crowd.changed() - before) as f64 / start.elapsed().as_secs_f64();
+    crowd.set_rate(0);
+    thread::sleep(SETTLE);
+    reached
 }
 
 /// Waits until both agents list so many endpoints; the milliseconds.
@@ -135,16 +161,19 @@ fn wait_followed(lab: &Lab, count: usize) -> Result<f64> {
 /// Bytes and datagrams in a second, the kinds by turns, and the CPUs of the agents meanwhile.
 fn part(lab: &Lab, pair: &mut Pair) -> Result<Part> {
     let (cpu, start) = (agents_cpu(lab)?, Instant::now());
-    let (mut stream, mut udp) = (0.0, 0.0);
+    let (mut stream, mut udp, mut stream_cpu, mut udp_cpu) = (0.0, 0.0, 0.0, 0.0);
     for _ in 0..WINDOWS {
         let figures = pair.window(Window::new(Kind::Stream, WINDOW))?;
         stream += figures.bytes as f64 / figures.seconds / WINDOWS as f64;
+        stream_cpu += figures.cpu_seconds / figures.seconds / WINDOWS as f64;
         let figures = pair.window(Window::new(Kind::Udp, WINDOW))?;
         udp += figures.count as f64 / figures.seconds / WINDOWS as f64;
+        udp_cpu += figures.cpu_seconds / figures.seconds / WINDOWS as f64;
     }
     let seconds = start.elapsed().as_secs_f64();
     let now = agents_cpu(lab)?;
-    Ok(Part { stream, udp, cpus: [(now[0] - cpu[0]) / seconds, (now[1] - cpu[1]) / seconds] })
+    let cpus = [(now[0] - cpu[0]) / seconds, (now[1] - cpu[1]) / seconds];
+    Ok(Part { stream, udp, stream_of_cpu: stream / stream_cpu, udp_of_cpu: udp / udp_cpu, cpus })
 }
 
 /// CPU seconds of both agents so far.
@@ -184,9 +213,14 @@ impl Report {
         };
         let [idle, busy] = self.cpus;
         vec![
-            format!("{} endpoints on {NODES} nodes, {:.0} changes/s", self.endpoints, self.changes),
-            ratio("TCP stream", &self.stream),
-            ratio("UDP 64 B", &self.udp),
+            format!(
+                "{} endpoints on {NODES} nodes, {:.0} changes/s ({:.0} while nothing is forwarded)",
+                self.endpoints, self.changes, self.changes_alone
+            ),
+            ratio("TCP stream in a second", &self.stream),
+            ratio("UDP 64 B in a second", &self.udp),
+            ratio("TCP stream in a second of a CPU", &self.stream_of_cpu),
+            ratio("UDP 64 B in a second of a CPU", &self.udp_of_cpu),
             format!(
                 "agents, CPUs idle: {:.2} and {:.2}; under change: {:.2} and {:.2}",
                 idle[0], idle[1], busy[0], busy[1]
