@@ -32,6 +32,11 @@ impl Engine {
     fn take_in_peer(&mut self, id: &ChitchatId, state: &NodeState, seen: Seen) -> Seen {
         let (name, start) = (&*id.node_id, id.generation_id);
         let mut now = beaten(seen, state);
+        let mut seen = seen;
+        if now.beats > seen.beats && self.machine.heard_lower(name, start) {
+            // All of it is told from the first on.
+            (seen.version, now.version) = (0, 0);
+        }
         let is_latest = self.machine.known().part(name).is_none_or(|part| part.start <= start);
         if now.beats > seen.beats && is_latest {
             self.machine.heard(name);
