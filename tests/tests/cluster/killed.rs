@@ -52,7 +52,9 @@ fn silence(fleet: &mut Fleet, killed: &[usize], still: &[usize], what: &str) {
     let (mark, all) = (fleet.mark(), fleet.all().collect::<Vec<_>>());
     let before = fleet.list(0);
     let ring = Ring::start(fleet, &all);
-    still.iter().for_each(|host| signal(fleet, *host, Signal::STOP));
+    for host in still {
+        signal(fleet, *host, Signal::STOP);
+    }
     for host in killed {
         fleet.lab.hosts[*host].kill_agent().expect("killed");
     }
@@ -64,7 +66,9 @@ fn silence(fleet: &mut Fleet, killed: &[usize], still: &[usize], what: &str) {
         fleet.wait_for_states(host, &silent, NodeState::AgentDown, Duration::ZERO);
         assert_eq!(fleet.list(host), before, "what the silent have is listed still");
     }
-    still.iter().for_each(|host| signal(fleet, *host, Signal::CONT));
+    for host in still {
+        signal(fleet, *host, Signal::CONT);
+    }
     for host in killed {
         fleet.lab.hosts[*host].start_agent().expect("started again");
     }
