@@ -29,7 +29,12 @@ pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text)?;
     file.sync_all()?;
-    fs::rename(&new, path)
+    fs::rename(&new, path)?;
+    // The name, too, is to be there after a power cut.
+    match path.parent() {
+        Some(dir) if dir != Path::new("") => fs::File::open(dir)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Renames a file that cannot be read; its new name.

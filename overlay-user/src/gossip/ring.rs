@@ -4,7 +4,7 @@ use std::{
     fmt,
     fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -41,6 +41,18 @@ pub enum RingError {
         path: PathBuf,
         /// Its permissions.
         mode: u32,
+    },
+    /// The file is another user's.
+    #[error(
+        "the key ring {path} is user {owner}'s, who can read and change it; run chown {own} {path}, and change the key"
+    )]
+    Anothers {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who reads it.
+        own: u32,
     },
     /// The file is none that was written here.
     #[error("{path} is no key ring: {reason}; put back a copy, or remove it and join again")]
@@ -128,6 +140,10 @@ impl KeyRing {
         let mode = metadata.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
             return Err(RingError::Open { path: path.to_owned(), mode });
+        }
+        let (owner, own) = (metadata.uid(), rustix::process::geteuid().as_raw());
+        if owner != own && owner != 0 {
+            return Err(RingError::Anothers { path: path.to_owned(), owner, own });
         }
         let mut text = Vec::new();
         file.take(LONGEST_FILE).read_to_end(&mut text).map_err(unreadable)?;

@@ -170,7 +170,12 @@ impl Core {
         if opened.body.to != self.session {
             return Err(self.question(now, from, length, received));
         }
-        // After that: what was for others must not move the window.
+        let is_of_a_peer = matches!(opened.body.said, Said::Ping { .. } | Said::Pong { .. } | Said::Data(_));
+        if is_of_a_peer && !self.peers.is_there(now, from, opened.from) {
+            return Err(self.question(now, from, length, received));
+        }
+        // After both: neither what was for others nor a copy from elsewhere must move the window, or the copy that comes
+        // first would have the real one refused.
         if !self.peers.is_fresh(opened.from, opened.counter) {
             return Err(Refusal::Replayed);
         }
@@ -186,9 +191,6 @@ impl Core {
                 self.flush(now, from, opened.from, received);
             }
             said @ (Said::Ping { .. } | Said::Pong { .. } | Said::Data(_)) => {
-                if !self.peers.is_there(now, from, opened.from) {
-                    return Err(self.question(now, from, length, received));
-                }
                 self.hear(now, opened.from, said, received);
             }
         }

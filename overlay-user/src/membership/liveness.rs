@@ -15,7 +15,7 @@ pub const UPGRADE: Duration = Duration::from_mins(2);
 pub const RECLAIM: Duration = Duration::from_mins(15);
 /// A clock that is asked so late has not run meanwhile: this host was busy, not its peers silent.
 const STALL: Duration = Duration::from_secs(1);
-/// So much of a stall counts: a host that is always late finds out who is dead, too, only later.
+/// So much of a stall counts that follows another: a host that is always late finds out who is dead, too, only later.
 const OF_A_STALL: Duration = Duration::from_millis(250);
 
 /// What is known of a node's state.
@@ -54,16 +54,23 @@ pub struct Liveness {
     clock: Duration,
     /// How long this node has been awake: all times are of that.
     now: Duration,
+    /// Whether the clock was late when it was last asked.
+    was_late: bool,
 }
 
 impl Liveness {
     /// The time it is by a monotonic clock.
     ///
-    /// Where that jumps, by a second or by an hour, next to nothing ages: neither anybody's silence nor this node's
-    /// claims.
+    /// While that jumps, by a second or by an hour, nothing ages: neither anybody's silence nor this node's claims.
     pub fn tick(&mut self, clock: Duration) {
         let passed = clock.saturating_sub(self.clock);
-        self.now += if passed <= STALL { passed } else { OF_A_STALL };
+        let is_late = passed > STALL;
+        self.now += match (is_late, self.was_late) {
+            (false, _) => passed,
+            (true, false) => Duration::ZERO,
+            (true, true) => OF_A_STALL,
+        };
+        self.was_late = is_late;
         self.clock = self.clock.max(clock);
     }
 

@@ -33,6 +33,19 @@ fn what_is_changed_is_kept() {
 }
 
 #[test]
+fn a_ring_of_another_user_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("keyring.json");
+    KeyRing::create(&path, Key::generate().expect("a key")).expect("made");
+    KeyRing::open(&path).expect("the control");
+    // Only root may give a file away.
+    if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
+        let refused = KeyRing::open(&path).expect_err("another's").to_string();
+        assert!(refused.contains("is user 12345's"), "{refused}");
+    }
+}
+
+#[test]
 fn only_its_owner_may_read_the_file() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("keyring.json");
