@@ -26,11 +26,11 @@ mod tests;
 mod unique;
 mod ways;
 
+pub(crate) use self::{address::not_unicast, endpoint::derived_mac, name::check_name, node::read_vteps};
 pub use self::{
     block::{endpoint_block, network_block},
     id::{EndpointId, InvalidEndpointId},
 };
-pub(crate) use self::{endpoint::derived_mac, name::check_name, node::read_vteps};
 
 /// The whole cluster, valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

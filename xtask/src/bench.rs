@@ -11,8 +11,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Options {
-    /// `prog` for the programs on single packets, `scale` for many endpoints, nothing for the paths between two hosts;
-    /// then the options of that.
+    /// `prog` for the programs on single packets, `scale` for many endpoints, `nodes` for many nodes, nothing for the
+    /// paths between two hosts; then the options of that.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
@@ -26,6 +26,8 @@ enum Bench {
     Prog,
     /// Tables of up to a million endpoints.
     Scale,
+    /// Clusters of many nodes without a server.
+    Nodes,
 }
 
 impl Bench {
@@ -34,6 +36,7 @@ impl Bench {
         match words.split_first() {
             Some((word, rest)) if word == Self::Prog.name() => (Self::Prog, rest),
             Some((word, rest)) if word == Self::Scale.name() => (Self::Scale, rest),
+            Some((word, rest)) if word == Self::Nodes.name() => (Self::Nodes, rest),
             _ => (Self::Paths, words),
         }
     }
@@ -43,13 +46,14 @@ impl Bench {
             Self::Paths => "paths",
             Self::Prog => "prog",
             Self::Scale => "scale",
+            Self::Nodes => "nodes",
         }
     }
 
     fn needs(self) -> &'static [Group] {
         match self {
             Self::Paths => &[Group::Build, Group::Lab, Group::Bench],
-            Self::Prog | Self::Scale => &[Group::Build, Group::Lab],
+            Self::Prog | Self::Scale | Self::Nodes => &[Group::Build, Group::Lab],
         }
     }
 }
@@ -87,5 +91,6 @@ mod tests {
         assert_eq!(read(&["--rounds", "3"]), (Bench::Paths, 2));
         assert_eq!(read(&["prog", "--check"]), (Bench::Prog, 1));
         assert_eq!(read(&["scale"]), (Bench::Scale, 0));
+        assert_eq!(read(&["nodes", "--agents"]), (Bench::Nodes, 1));
     }
 }

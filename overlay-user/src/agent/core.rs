@@ -113,6 +113,8 @@ impl Agent {
         self.state.apply(event);
         self.remove_orphans().await;
         self.underlay_changed().await;
+        // A node may be dead and back before the next audit.
+        self.note_nodes().await;
     }
 
     /// Logs what the source says.
@@ -200,7 +202,8 @@ impl Agent {
         self.note_state();
         self.follow_mtus().await;
         self.note_gossip().await;
-        self.remember_nodes().await;
+        self.note_nodes().await;
+        self.keep_history();
     }
 
     /// Brings the kernel to the desired tables, as far as they are known.

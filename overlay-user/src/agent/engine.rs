@@ -29,12 +29,13 @@ pub(super) async fn open(paths: &Paths, config: &Config, agent: &mut Agent) -> a
 
 fn options(paths: &Paths, config: &Config, agent: &Agent) -> anyhow::Result<Options> {
     let section = &config.cluster.gossip;
-    let ring = match section.insecure {
-        true => None,
-        false if joined::ring_path(&paths.state_dir).exists() => {
-            Some(SharedRing::open(&joined::ring_path(&paths.state_dir))?)
-        }
-        false => return Err(JoinedError::None.into()),
+    let path = joined::ring_path(&paths.state_dir);
+    let ring = if section.insecure {
+        None
+    } else if path.exists() {
+        Some(SharedRing::open(&path)?)
+    } else {
+        return Err(JoinedError::None.into());
     };
     let security = ring.clone().map_or(Security::Insecure, Security::Ring);
     let counters: Arc<Counters> = Arc::default();

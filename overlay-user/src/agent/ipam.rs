@@ -41,9 +41,10 @@ pub(super) async fn reserve(gossip: &Gossip, network: &str, reserve: &Reserve) -
     let prefix: IpNet = reserve.prefix.parse().map_err(|_| {
         Refusal::invalid(format!("PREFIX: {:?} is no prefix; write it like 10.1.0.0/28", reserve.prefix))
     })?;
-    let done = match reserve.end {
-        false => gossip.reserve(network, prefix).await,
-        true => gossip.unreserve(network, prefix).await,
+    let done = if reserve.end {
+        gossip.unreserve(network, prefix).await
+    } else {
+        gossip.reserve(network, prefix).await
     };
     done.map_err(refusal)?;
     let found = gossip.ipam(network).await.map(info);

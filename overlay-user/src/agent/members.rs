@@ -30,7 +30,7 @@ impl Agent {
     }
 
     /// Keeps in mind how the nodes are.
-    pub(super) async fn remember_nodes(&mut self) {
+    pub(super) async fn note_nodes(&mut self) {
         let peers = match &self.gossip {
             Some(gossip) => gossip.peers().await,
             None => Vec::new(),
@@ -39,6 +39,10 @@ impl Agent {
         let states = nodes.iter().filter(|node| node.state != NodeState::This);
         self.history
             .note_nodes(seconds(), states.map(|node| (node.name.as_str(), history::word(node.state))));
+    }
+
+    /// Writes what was noted.
+    pub(super) fn keep_history(&mut self) {
         match self.history.keep() {
             Ok(()) => self.over("events"),
             Err(error) => {

@@ -173,7 +173,9 @@ pub(super) fn refusal(refusal: membership::refusal::Refusal) -> Refusal {
     use membership::refusal::Refusal as Why;
     let message = refusal.to_string();
     match refusal {
-        Why::Address(_) => Refusal::invalid(format!("--ip: {message}")),
+        Why::Address(_) | Why::TooManyAddresses(_) => Refusal::invalid(format!("--ip: {message}")),
+        Why::NoStation(_) => Refusal::invalid(format!("--mac: {message}")),
+        Why::NoSubnets => Refusal::invalid(format!("--subnet: {message}")),
         Why::NoNetwork(_) | Why::NoEndpoint(_) => Refusal::not_found(message),
         Why::Settling => Refusal::unavailable(message),
         Why::NotOfNetwork { .. } => Refusal::invalid(message),
@@ -184,6 +186,7 @@ pub(super) fn refusal(refusal: membership::refusal::Refusal) -> Refusal {
         | Why::AddressTaken { .. }
         | Why::MacTaken { .. }
         | Why::Exhausted(_)
+        | Why::Spent
         | Why::TooManyEndpoints
         | Why::FullOfEndpoints(_)
         | Why::FullOfNetworks(_)

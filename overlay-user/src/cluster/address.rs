@@ -98,7 +98,7 @@ fn not_mapped(ip: IpAddr) -> Result<(), String> {
 }
 
 /// What kind of address `ip` is with its article, unless a station can have it.
-pub(super) fn not_unicast(ip: IpAddr) -> Option<&'static str> {
+pub(crate) fn not_unicast(ip: IpAddr) -> Option<&'static str> {
     let broadcast = matches!(ip, IpAddr::V4(four) if four.is_broadcast());
     let link_local = matches!(ip, IpAddr::V6(six) if six.is_unicast_link_local());
     if ip.is_unspecified() {

@@ -15,6 +15,8 @@ pub const UPGRADE: Duration = Duration::from_mins(2);
 pub const RECLAIM: Duration = Duration::from_mins(15);
 /// A clock that is asked so late has not run meanwhile: this host was busy, not its peers silent.
 const STALL: Duration = Duration::from_secs(1);
+/// So much of a stall counts: a host that is always late finds out who is dead, too, only later.
+const OF_A_STALL: Duration = Duration::from_millis(250);
 
 /// What is known of a node's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,12 +59,11 @@ pub struct Liveness {
 impl Liveness {
     /// The time it is by a monotonic clock.
     ///
-    /// While that jumps, by a second or by an hour, nothing ages: neither anybody's silence nor this node's claims.
+    /// Where that jumps, by a second or by an hour, next to nothing ages: neither anybody's silence nor this node's
+    /// claims.
     pub fn tick(&mut self, clock: Duration) {
         let passed = clock.saturating_sub(self.clock);
-        if passed <= STALL {
-            self.now += passed;
-        }
+        self.now += if passed <= STALL { passed } else { OF_A_STALL };
         self.clock = self.clock.max(clock);
     }
 

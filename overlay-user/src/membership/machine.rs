@@ -17,7 +17,8 @@ use super::{
     limits::Limits,
     liveness::{Alive, Liveness},
     networks,
-    record::{Key, Mode, NodeRecord, Record, Stamp},
+    record::{Key, MOST_COUNT, Mode, NodeRecord, Record, Stamp},
+    refusal::Refusal,
     resolve::{self, View},
 };
 use crate::cluster::Network;
@@ -287,9 +288,12 @@ impl Machine {
     }
 
     /// The stamp of a new claim: later than any that is known.
-    fn stamp(&mut self) -> Stamp {
+    fn stamp(&mut self) -> Result<Stamp, Refusal> {
+        if self.count >= MOST_COUNT {
+            return Err(Refusal::Spent);
+        }
         self.count += 1;
-        Stamp { count: self.count, node: self.name.clone() }
+        Ok(Stamp { count: self.count, node: self.name.clone() })
     }
 
     fn publish(&mut self, key: Key, record: Option<Record>) {

@@ -11,14 +11,16 @@ use ipnet::IpNet;
 use overlay_common::Vni;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::cluster::{EndpointId, Network, check_name};
+use crate::cluster::{EndpointId, Network, check_name, not_unicast};
 
 /// The longest value in bytes: an endpoint of eight prefixes has a quarter of it.
 pub const MOST_BYTES: usize = 2048;
 /// The most subnets of a network, the most gateways and the most reserved prefixes.
 pub(super) const MOST_PREFIXES: usize = 8;
-/// The highest count that is believed: a claim that nobody could follow with a later one is none.
-const MOST_COUNT: u64 = 1 << 62;
+/// The most addresses of an endpoint.
+pub(super) const MOST_IPS: usize = 8;
+/// The highest count that is believed. A node that knows a claim of it makes none that its peers would not believe.
+pub(super) const MOST_COUNT: u64 = 1 << 62;
 
 /// When a claim was made, by a Lamport clock, and by whom: no two claims of different nodes are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +159,7 @@ impl Definition {
 pub struct EndpointRecord {
     /// The count of its claim.
     pub count: u64,
-    /// The VNI that its network had when it was made: it is no endpoint of a later network of that name.
+    /// The VNI that its network had when it was made: it is no endpoint of a later network of that name with another.
     pub vni: u32,
     /// Its addresses.
     pub ips: Vec<IpAddr>,
@@ -239,6 +241,8 @@ impl Record {
         let record = match key {
             Key::Node => Self::Node(value(text)?),
             Key::Network(_) => Self::Network(value(text)?),
+            // That of no station is nobody's identity.
+            Key::Endpoint(id) if !id.mac().is_unicast() => return Err(Unbelieved::Key),
             Key::Endpoint(_) => Self::Endpoint(value(text)?),
             Key::Block(..) => Self::Block(value(text)?),
         };
@@ -256,7 +260,7 @@ impl Record {
     }
 
     /// Whether it can be at all, as far as it alone tells.
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let named = |name: &str| check_name(name, true).is_ok();
         match self {
             Self::Node(record) => {
@@ -270,19 +274,34 @@ impl Record {
             Self::Network(record) => {
                 named(&record.stamp.node)
                     && record.network.as_ref().is_none_or(|network| {
-                        Vni::new(network.vni).is_ok()
+                        Vni::new(network.vni).is_ok_and(|vni| vni.get() != Vni::ANCHOR)
                             && (1..=MOST_PREFIXES).contains(&network.subnets.len())
-                            && network.subnets.iter().all(|subnet| subnet.prefix_len() > 0)
+                            && are_subnets(&network.subnets)
                             && network.gateways.len() <= MOST_PREFIXES
                             && network.reserved.len() <= MOST_PREFIXES
                     })
             }
             Self::Endpoint(record) => {
-                (1..=8).contains(&record.ips.len()) && record.name.as_deref().is_none_or(named)
+                (1..=MOST_IPS).contains(&record.ips.len()) && record.name.as_deref().is_none_or(named)
             }
             Self::Block(_) => true,
         }
     }
+}
+
+/// Whether prefixes can be the subnets of a network, as a cluster file's must.
+fn are_subnets(prefixes: &[IpNet]) -> bool {
+    let is_subnet = |prefix: &IpNet| {
+        prefix.prefix_len() > 0
+            && prefix.trunc() == *prefix
+            && [prefix.network(), prefix.broadcast()].into_iter().all(|ip| not_unicast(ip).is_none())
+    };
+    let overlap = |one: &IpNet, other: &IpNet| one.contains(other) || other.contains(one);
+    prefixes.iter().all(is_subnet)
+        && prefixes
+            .iter()
+            .enumerate()
+            .all(|(place, one)| !prefixes[..place].iter().any(|other| overlap(one, other)))
 }
 
 fn value<T: DeserializeOwned>(text: &str) -> Result<T, Unbelieved> {

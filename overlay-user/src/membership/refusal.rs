@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use overlay_common::{MacAddr, Vni};
 
+use super::record::{MOST_IPS, MOST_PREFIXES};
 use crate::cluster::EndpointId;
 
 /// Why a change is refused.
@@ -47,6 +48,22 @@ pub enum Refusal {
     /// An address cannot be an endpoint's.
     #[error("{0}")]
     Address(String),
+    /// An endpoint has too many addresses.
+    #[error("an endpoint has at most {MOST_IPS} addresses, not {0}; leave some out")]
+    TooManyAddresses(usize),
+    /// A MAC address cannot be a station's.
+    #[error("{0} is no station's MAC address; choose one whose first byte is even")]
+    NoStation(MacAddr),
+    /// A network cannot be of that definition.
+    #[error(
+        "no network can have these subnets; give 1 to {MOST_PREFIXES} that do not overlap, of addresses that stations can have"
+    )]
+    NoSubnets,
+    /// A node has used up all counts of claims.
+    #[error(
+        "no more claims can be made: a node has claimed with the highest count there is; make a new cluster, and look for who has its key"
+    )]
+    Spent,
     /// Another endpoint has the address.
     #[error("{ip} is the address of endpoint {id} on node {node:?}; choose another address")]
     AddressTaken {

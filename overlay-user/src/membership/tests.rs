@@ -1,4 +1,5 @@
 mod away;
+mod believed;
 mod conflicts;
 mod scale;
 

@@ -2,11 +2,13 @@
 //!
 //! `engine` joins chitchat, which carries it, and the membership machine, which says what it comes to; `store` is what
 //! a node keeps over restarts; `probe` asks the hosts of silent nodes whether they are there. `Gossip` is the handle by
-//! which the agent and its API change something; `GossipSource` tells the agent what the cluster is.
+//! which the agent and its API change something, and look (`look`); `GossipSource` tells the agent what the cluster is.
 
 mod engine;
 mod join;
+mod look;
 mod probe;
+mod source;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -25,28 +27,25 @@ use ipnet::IpNet;
 use overlay_common::Vni;
 use tokio::{
     sync::{Mutex, Notify, watch},
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use self::engine::{Engine, Gossiping};
-use super::Source;
 use crate::{
-    cluster::{Cluster, EndpointId},
-    event::Event,
-    gossip::{Counters, SharedRing, Snapshot},
+    cluster::EndpointId,
+    gossip::{Counters, SharedRing},
     membership::{
-        ipam::{Ipam, IpamProblem},
         liveness::Alive,
         machine::{Machine, Wanted},
-        record::{Definition, Key, Mode, NodeRecord, Record},
+        record::{Definition, Mode, NodeRecord},
         refusal::Refusal,
-        resolve::{Refused, View},
     },
 };
 
 pub use self::{
     engine::Passed,
     join::{JoinError, recalled},
+    source::GossipSource,
 };
 
 /// How often the engine looks at its peers where nothing is heard.
@@ -57,10 +56,6 @@ const GATHER: Duration = Duration::from_millis(10);
 const KEEP: Duration = Duration::from_secs(5);
 /// So long an endpoint may wait for an address.
 const LEASE: Duration = Duration::from_secs(5);
-/// So long the agent is spared changes after one, and for a multiple of what that one took.
-const PAUSE: Duration = Duration::from_millis(20);
-/// Of the time at most one part in so many is spent on following the cluster.
-const SHARE: u32 = 4;
 
 /// What a node of a gossip cluster is started with.
 pub struct Options {
@@ -247,6 +242,16 @@ impl Gossip {
         self.change(|machine| machine.delete_endpoint(id)).await
     }
 
+    /// Reserves a prefix of a network: no address of it is leased.
+    pub async fn reserve(&self, network: &str, prefix: IpNet) -> Result<(), Refusal> {
+        self.change(|machine| machine.reserve(network, prefix)).await
+    }
+
+    /// Ends a reservation.
+    pub async fn unreserve(&self, network: &str, prefix: IpNet) -> Result<(), Refusal> {
+        self.change(|machine| machine.unreserve(network, prefix)).await
+    }
+
     /// Says what else this node is, such as its addresses.
     pub async fn set_node(&self, change: impl FnOnce(NodeRecord) -> NodeRecord) {
         self.change(|machine| machine.set_node(change)).await;
@@ -268,187 +273,6 @@ impl Gossip {
         // Who waits for it is told, and nobody else need be.
         self.ended.send_replace(true);
         self.engine.lock().await.end().await;
-    }
-
-    /// The cluster as this node sees it, with what is published and does not hold.
-    pub async fn view(&self) -> Arc<View> {
-        self.engine.lock().await.view()
-    }
-
-    /// So many endpoints are kept that are published no more, since most would have gone at once.
-    pub async fn held(&self) -> usize {
-        self.look(Engine::held).await
-    }
-
-    /// That most endpoints are gone is meant: they are kept no longer.
-    pub async fn accept(&self) {
-        self.engine.lock().await.accept();
-        self.changed.notify_one();
-    }
-
-    /// How the addresses of a network are used.
-    pub async fn ipam(&self, network: &str) -> Option<Ipam> {
-        self.look(|engine| engine.machine.ipam(network)).await
-    }
-
-    /// What is wrong with the use of addresses.
-    pub async fn ipam_check(&self) -> Vec<IpamProblem> {
-        self.look(|engine| engine.machine.ipam_check()).await
-    }
-
-    /// Reserves a prefix of a network: no address of it is leased.
-    pub async fn reserve(&self, network: &str, prefix: IpNet) -> Result<(), Refusal> {
-        self.change(|machine| machine.reserve(network, prefix)).await
-    }
-
-    /// Ends a reservation.
-    pub async fn unreserve(&self, network: &str, prefix: IpNet) -> Result<(), Refusal> {
-        self.change(|machine| machine.unreserve(network, prefix)).await
-    }
-
-    /// Whether this node publishes an endpoint, whether it holds or not.
-    pub async fn owns(&self, id: &EndpointId) -> bool {
-        let engine = self.engine.lock().await;
-        let key = Key::Endpoint(id.clone());
-        engine.machine.own().any(|(own, _)| *own == key)
-    }
-
-    /// The endpoints that this node publishes.
-    pub async fn own_endpoints(&self) -> Vec<EndpointId> {
-        let engine = self.engine.lock().await;
-        let own = engine.machine.own();
-        own.filter_map(|(key, _)| match key {
-            Key::Endpoint(id) => Some(id.clone()),
-            Key::Node | Key::Network(_) | Key::Block(..) => None,
-        })
-        .collect()
-    }
-
-    /// What is published and does not hold.
-    pub async fn refused(&self) -> Vec<(Refused, Record)> {
-        let mut engine = self.engine.lock().await;
-        let view = engine.view();
-        let known = engine.machine.known();
-        let record = |refused: &Refused| {
-            let record = known.part(&refused.node)?.records().get(&refused.key)?.clone();
-            Some((refused.clone(), record))
-        };
-        view.refused.iter().filter_map(record).collect()
-    }
-
-    /// All nodes, this one among them, those that are not there too.
-    pub async fn peers(&self) -> Vec<Peer> {
-        let rtts = (self.rtts)();
-        let engine = self.engine.lock().await;
-        let machine = &engine.machine;
-        let peer = |name: &str| {
-            Some(Peer {
-                name: name.to_owned(),
-                record: machine.known().node(name)?.clone(),
-                alive: machine.alive(name),
-                address: engine.address(name),
-                rtt: engine.address(name).and_then(|address| rtts.get(&address).copied()),
-            })
-        };
-        machine.known().parts().filter_map(|(name, _)| peer(name)).collect()
-    }
-
-    /// The keys of the gossip; none where it is in clear.
-    pub fn ring(&self) -> Option<&SharedRing> {
-        self.ring.as_ref()
-    }
-
-    /// Where nodes are asked first.
-    pub fn seeds(&self) -> &[SocketAddr] {
-        &self.seeds
-    }
-
-    /// Where this node gossips.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// What the transport has counted.
-    pub fn counters(&self) -> Snapshot {
-        self.counters.snapshot()
-    }
-
-    /// Looks at the engine.
-    async fn look<T>(&self, look: impl FnOnce(&Engine) -> T) -> T {
-        look(&*self.engine.lock().await)
-    }
-
-    /// Where another node of this node's name gossips from.
-    pub async fn double(&self) -> Option<SocketAddr> {
-        self.look(Engine::double).await
-    }
-
-    /// How many peers have been heard since this agent started.
-    pub async fn heard(&self) -> usize {
-        self.look(Engine::peers).await
-    }
-
-    /// What of the peers' records could not be taken in.
-    pub async fn passed(&self) -> Vec<(String, Passed)> {
-        self.look(|engine| engine.passed().map(|(name, passed)| (name.to_owned(), passed)).collect()).await
-    }
-
-    /// Why what is published cannot be kept, while it cannot.
-    pub async fn fault(&self) -> Option<String> {
-        self.look(|engine| engine.faulty().map(str::to_owned)).await
-    }
-}
-
-/// Tells the agent what the cluster is.
-pub struct GossipSource {
-    gossip: Gossip,
-    told: Option<Cluster>,
-    /// The version of the machine that was told.
-    version: u64,
-    /// When the last change was told, until it is known how long the agent took over it.
-    told_at: Option<Instant>,
-    /// Before that the agent is spared the next change.
-    not_before: Instant,
-}
-
-impl GossipSource {
-    /// A source of what an engine has.
-    pub fn new(gossip: Gossip) -> Self {
-        Self { gossip, told: None, version: 0, told_at: None, not_before: Instant::now() }
-    }
-
-    /// The cluster, where it is another than was told.
-    async fn news(&mut self) -> Option<Cluster> {
-        let (version, view) = {
-            let mut engine = self.gossip.engine.lock().await;
-            let version = engine.version();
-            (version, (version != self.version).then(|| engine.view()))
-        };
-        self.version = version;
-        let view = view.filter(|view| self.told.as_ref() != Some(&view.cluster));
-        view.map(|view| view.cluster.clone())
-    }
-}
-
-impl Source for GossipSource {
-    fn name(&self) -> &'static str {
-        "gossip"
-    }
-
-    async fn next(&mut self) -> Event {
-        // It calls again when it has followed the last change.
-        if let Some(at) = self.told_at.take() {
-            self.not_before = Instant::now() + PAUSE.max(at.elapsed() * SHARE);
-        }
-        loop {
-            sleep_until(self.not_before).await;
-            if let Some(cluster) = self.news().await {
-                self.told = Some(cluster.clone());
-                self.told_at = Some(Instant::now());
-                return Event::Cluster(cluster);
-            }
-            self.gossip.changed.notified().await;
-        }
     }
 }
 

@@ -45,6 +45,11 @@ impl Losses {
         Ok(moved.map(|((now, before), what)| format!("{}: {} {what}", self.netns, now - before)).collect())
     }
 
+    /// How much was lost since, in all.
+    pub fn count(&self) -> Result<u64> {
+        Ok(self.read()?.iter().zip(self.before).map(|(now, before)| now.saturating_sub(before)).sum())
+    }
+
     fn read(&self) -> Result<[u64; 3]> {
         let [snmp, snmp6, softnet] = &self.files;
         let v4 = udp_buffer_errors(&text(snmp)?).context("/proc/net/snmp has no RcvbufErrors")?;

@@ -28,14 +28,25 @@ pub struct Pair {
 
 impl Pair {
     /// Starts `program traffic ...` in two network namespaces, named by their files; `to` is the server's address.
+    ///
+    /// Both run above all ordinary processes, where that is allowed.
     pub fn start(program: &Path, client: &Path, server: &Path, to: IpAddr) -> Result<Self> {
+        Self::start_as(realtime_allowed(), program, [client, server], to)
+    }
+
+    /// The same as ordinary processes, beside whose load others get their work done.
+    pub fn start_ordinary(program: &Path, client: &Path, server: &Path, to: IpAddr) -> Result<Self> {
+        Self::start_as(false, program, [client, server], to)
+    }
+
+    fn start_as(realtime: bool, program: &Path, [client, server]: [&Path; 2], to: IpAddr) -> Result<Self> {
         let (address, client_cpu, server_cpu) =
             (to.to_string(), CLIENT_CPU.to_string(), SERVER_CPU.to_string());
-        let mut server = Process::start(program, server, &["serve", &server_cpu, &address])?;
+        let mut server = Process::start(realtime, program, server, &["serve", &server_cpu, &address])?;
         let ports = server.line().context("the server names no ports")?;
         let mut words = vec!["load", &client_cpu, &address];
         words.extend(ports.split_whitespace());
-        let mut client = Process::start(program, client, &words)?;
+        let mut client = Process::start(realtime, program, client, &words)?;
         let ready = client.line().with_context(|| format!("no connection to {to}"))?;
         if ready.trim() != "ready" {
             bail!("the client says {:?}", ready.trim());
@@ -77,12 +88,12 @@ struct Process {
 }
 
 impl Process {
-    fn start(program: &Path, netns: &Path, words: &[&str]) -> Result<Self> {
+    fn start(realtime: bool, program: &Path, netns: &Path, words: &[&str]) -> Result<Self> {
         let mut command = Command::new("nsenter");
         let mut file = OsString::from("--net=");
         file.push(netns);
         command.arg(file);
-        if realtime_allowed() {
+        if realtime {
             command.args(["chrt", "-f", "20"]);
         }
         command.arg(program).arg(WORD).args(words);

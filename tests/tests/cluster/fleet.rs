@@ -161,6 +161,12 @@ impl Fleet {
         self.all().map(|host| self.node_events(host).len()).collect()
     }
 
+    /// The same where not all have an agent.
+    pub(crate) fn mark_of(&self, hosts: &[usize]) -> Vec<usize> {
+        let of = |host| if hosts.contains(&host) { self.node_events(host).len() } else { 0 };
+        self.all().map(of).collect()
+    }
+
     /// What has become of nodes as a host saw it since.
     pub(crate) fn since(&self, mark: &[usize], host: usize) -> Vec<NodeEvent> {
         self.node_events(host).split_off(mark[host])

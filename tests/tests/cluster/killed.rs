@@ -10,7 +10,7 @@ use crate::{fleet::Fleet, ring::Ring};
 
 const HOSTS: u8 = 4;
 /// How long no agent runs: longer than a silent host takes until it is dead.
-const AWAY: Duration = Duration::from_secs(12);
+const AWAY: Duration = Duration::from_secs(8);
 /// How long an agent stands still.
 const STILL: Duration = Duration::from_secs(15);
 /// How long others may take until they see it.
@@ -40,59 +40,53 @@ fn wait_known(fleet: &Fleet, of: &[usize]) {
     }
 }
 
-/// Kills the agents of these hosts at once, starts them again after a while, all under load.
-fn kill(fleet: &mut Fleet, killed: &[usize], what: &str) {
+/// Sends a signal to the agent of a host.
+fn signal(fleet: &Fleet, host: usize, signal: Signal) {
+    let pid = Pid::from_raw(fleet.pid(host).cast_signed()).expect("not 0");
+    kill_process(pid, signal).expect("it lives");
+}
+
+/// Kills the agents of some hosts, and has those of others stand still, at once; all go on after a while, under load.
+fn silence(fleet: &mut Fleet, killed: &[usize], still: &[usize], what: &str) {
+    let silent = [killed, still].concat();
     let (mark, all) = (fleet.mark(), fleet.all().collect::<Vec<_>>());
     let before = fleet.list(0);
     let ring = Ring::start(fleet, &all);
+    for host in still {
+        signal(fleet, *host, Signal::STOP);
+    }
     for host in killed {
         fleet.lab.hosts[*host].kill_agent().expect("killed");
     }
-    for host in fleet.others(killed) {
-        fleet.wait_for_states(host, killed, NodeState::AgentDown, SEEN);
+    for host in fleet.others(&silent) {
+        fleet.wait_for_states(host, &silent, NodeState::AgentDown, SEEN);
     }
-    thread::sleep(AWAY);
-    for host in fleet.others(killed) {
-        fleet.wait_for_states(host, killed, NodeState::AgentDown, Duration::ZERO);
+    thread::sleep(if still.is_empty() { AWAY } else { STILL });
+    for host in fleet.others(&silent) {
+        fleet.wait_for_states(host, &silent, NodeState::AgentDown, Duration::ZERO);
         assert_eq!(fleet.list(host), before, "what the silent have is listed still");
+    }
+    for host in still {
+        signal(fleet, *host, Signal::CONT);
     }
     for host in killed {
         fleet.lab.hosts[*host].start_agent().expect("started again");
     }
-    wait_known(fleet, killed);
+    wait_known(fleet, &silent);
     let carried = ring.stop();
     figure("agent_killed", &format!("lost, {what}"), carried.figure());
     carried.assert_whole(what);
-    assert_lived(fleet, &mark, killed);
+    assert_lived(fleet, &mark, &silent);
     for host in fleet.all() {
         assert_eq!(fleet.list(host), before, "on {}", fleet.name(host));
     }
 }
 
 #[test]
-fn a_killed_agent_costs_no_packet() {
+fn an_agent_that_is_gone_or_stands_still_costs_no_packet() {
     let mut fleet = Fleet::new("killed", HOSTS);
     fleet.populate();
-    kill(&mut fleet, &[1], "one agent killed");
+    silence(&mut fleet, &[1], &[3], "one agent killed, one standing still");
     // The one that all others were told to ask first is among them.
-    kill(&mut fleet, &[0, 2], "two agents killed at once");
-    stand_still(&fleet, 3);
-}
-
-/// Stops an agent's process, and lets it go on.
-fn stand_still(fleet: &Fleet, still: usize) {
-    let (mark, all) = (fleet.mark(), fleet.all().collect::<Vec<_>>());
-    let pid = Pid::from_raw(fleet.pid(still).cast_signed()).expect("not 0");
-    let ring = Ring::start(fleet, &all);
-    kill_process(pid, Signal::STOP).expect("it lives");
-    for host in fleet.others(&[still]) {
-        fleet.wait_for_states(host, &[still], NodeState::AgentDown, SEEN);
-    }
-    thread::sleep(STILL);
-    kill_process(pid, Signal::CONT).expect("it lives");
-    wait_known(fleet, &[still]);
-    let carried = ring.stop();
-    figure("agent_killed", "lost, one agent standing still", carried.figure());
-    carried.assert_whole("one agent standing still");
-    assert_lived(fleet, &mark, &[still]);
+    silence(&mut fleet, &[0, 2], &[], "two agents killed at once");
 }

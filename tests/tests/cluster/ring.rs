@@ -25,6 +25,7 @@ pub(crate) struct Carried {
     by_flow: Vec<String>,
     /// What the machine lost outside of the data path.
     machine: Vec<String>,
+    machine_lost: u64,
     seconds: f64,
 }
 
@@ -50,7 +51,8 @@ impl Ring {
     pub(crate) fn stop(self) -> Carried {
         let Self { flows, losses, started } = self;
         let seconds = started.elapsed().as_secs_f64();
-        let mut carried = Carried { sent: 0, lost: 0, by_flow: Vec::new(), machine: Vec::new(), seconds };
+        let mut carried =
+            Carried { sent: 0, lost: 0, by_flow: Vec::new(), machine: Vec::new(), machine_lost: 0, seconds };
         for (name, flow) in flows {
             let report = flow.stop().expect("counted");
             assert!(report.sent > 0, "{name}: nothing was sent: {:?}", report.refusal);
@@ -61,6 +63,7 @@ impl Ring {
             }
         }
         carried.machine = losses.iter().flat_map(|losses| losses.since().expect("counters")).collect();
+        carried.machine_lost = losses.iter().map(|losses| losses.count().expect("counters")).sum();
         carried
     }
 }
@@ -78,6 +81,11 @@ impl Carried {
             "{what}: too few were sent: {self:?}"
         );
         assert_eq!(self.lost, 0, "{what}: {self:?}");
+    }
+
+    /// How much the machine lost outside of the data path, of these flows or of others.
+    pub(crate) fn machine_lost(&self) -> u64 {
+        self.machine_lost
     }
 
     /// How many were lost, for people.

@@ -9,7 +9,7 @@ use crate::{
     cluster::{EndpointId, derived_mac},
     membership::{
         liveness::Alive,
-        record::{EndpointRecord, Key, Record},
+        record::{EndpointRecord, Key, MOST_IPS, Record},
         refusal::Refusal,
     },
 };
@@ -49,8 +49,14 @@ impl Machine {
         let ips = if wanted.ips.is_empty() {
             self.lease(&network)?
         } else {
-            for ip in &wanted.ips {
+            if wanted.ips.len() > MOST_IPS {
+                return Err(Refusal::TooManyAddresses(wanted.ips.len()));
+            }
+            for (place, ip) in wanted.ips.iter().enumerate() {
                 network.check_address(*ip).map_err(Refusal::Address)?;
+                if wanted.ips[..place].contains(ip) {
+                    return Err(Refusal::Address(format!("{ip} is given twice; give it once")));
+                }
                 if let Some((node, id)) = self.has_ip(&network.name, *ip) {
                     return Err(Refusal::AddressTaken { ip: *ip, id: id.clone(), node: node.to_owned() });
                 }
@@ -58,11 +64,14 @@ impl Machine {
             wanted.ips
         };
         let mac = wanted.mac.or_else(|| derived_mac(&ips)).unwrap_or(MacAddr::ZERO);
+        if !mac.is_unicast() {
+            return Err(Refusal::NoStation(mac));
+        }
         let id = EndpointId::new(&wanted.network, mac);
         if let Some(node) = self.has_id(&id) {
             return Err(Refusal::MacTaken { mac, node: node.to_owned() });
         }
-        let count = self.stamp().count;
+        let count = self.stamp()?.count;
         let record = EndpointRecord { count, vni: network.vni.get(), ips, name: wanted.name };
         self.publish(Key::Endpoint(id.clone()), Some(Record::Endpoint(record)));
         Ok(id)

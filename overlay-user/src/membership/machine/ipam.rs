@@ -172,8 +172,7 @@ impl Machine {
             return Err(Refusal::TooManyReserved(name.to_owned()));
         }
         definition.reserved.push(prefix);
-        self.redefine(name, definition);
-        Ok(())
+        self.redefine(name, definition)
     }
 
     /// Leases addresses of a reserved prefix again.
@@ -188,8 +187,7 @@ impl Machine {
         if definition.reserved.len() == count {
             return Err(Refusal::NotReserved { prefix, network: network.to_owned() });
         }
-        self.redefine(network, definition);
-        Ok(())
+        self.redefine(network, definition)
     }
 
     /// What a network that holds is.
@@ -201,9 +199,10 @@ impl Machine {
     }
 
     /// Says anew what a network is. Of two that do so unseen by each other the later one's holds, whole.
-    fn redefine(&mut self, network: &str, definition: Definition) {
-        let record = NetworkRecord { stamp: self.stamp(), network: Some(definition) };
+    fn redefine(&mut self, network: &str, definition: Definition) -> Result<(), Refusal> {
+        let record = NetworkRecord { stamp: self.stamp()?, network: Some(definition) };
         self.publish(Key::Network(network.to_owned()), Some(Record::Network(record)));
+        Ok(())
     }
 }
 

@@ -55,7 +55,7 @@ impl Machine {
         let mut blocks = subnets.iter().flat_map(|subnet| blocks_for(subnet, &self.name));
         let free = blocks.find(|block| !held.contains_key(block) && free_in(block).is_some());
         let block = free.ok_or_else(|| Refusal::Exhausted(name.to_owned()))?;
-        let record = Record::Block(BlockRecord { count: self.stamp().count });
+        let record = Record::Block(BlockRecord { count: self.stamp()?.count });
         self.publish(Key::Block(name.to_owned(), block), Some(record));
         self.unsettled.insert((name.to_owned(), block), self.liveness.now());
         Ok(None)

@@ -36,6 +36,12 @@ impl Machine {
             };
         }
         let latest = resolve::latest_networks(&self.known);
+        // One that lost its VNI to another is there all the same.
+        if let Some(there) = latest.get(name).and_then(|record| record.network.as_ref())
+            && let Ok(vni) = Vni::new(there.vni)
+        {
+            return Err(Refusal::NetworkExists { name: name.to_owned(), vni });
+        }
         if latest.values().filter(|record| record.network.is_some()).count() >= self.limits.networks {
             return Err(Refusal::FullOfNetworks(self.limits.networks));
         }
@@ -49,8 +55,11 @@ impl Machine {
             return Err(Refusal::VniTaken { vni, network: holder.name.clone() });
         }
         let network = Definition { vni: vni.get(), ..definition };
-        let record = NetworkRecord { stamp: self.stamp(), network: Some(network) };
-        self.publish(Key::Network(name.to_owned()), Some(Record::Network(record)));
+        let record = Record::Network(NetworkRecord { stamp: self.stamp()?, network: Some(network) });
+        if !record.is_sound() {
+            return Err(Refusal::NoSubnets);
+        }
+        self.publish(Key::Network(name.to_owned()), Some(record));
         Ok(vni)
     }
 
@@ -75,7 +84,7 @@ impl Machine {
             self.publish(key, None);
         }
         #[cfg_attr(not(feature = "broken"), expect(unused_mut, reason = "only a broken rule changes it"))]
-        let mut stamp = self.stamp();
+        let mut stamp = self.stamp()?;
         #[cfg(feature = "broken")]
         if self.is_broken {
             stamp.count = 0;

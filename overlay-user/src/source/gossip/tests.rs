@@ -155,6 +155,31 @@ async fn a_node_whose_state_was_lost_starts_by_a_higher_number_than_its_peers_kn
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_lost_its_state_while_this_node_was_away_is_heard_at_its_lower_start() {
+    let world = World::new();
+    let mut nodes = world.of(1).await;
+    nodes[0].create_network("blue", None, blue()).await.expect("made");
+    let mut options = world.options(2);
+    let mut store = store::Store::open(&options.state_dir).expect("opened");
+    store.keep(9_000_000_000, std::iter::empty()).expect("kept");
+    let ahead = Gossip::join(options).await.expect("joins");
+    agree(&[nodes[0].clone(), ahead.clone()], 0).await;
+    // Both go; what comes back of the second knows nothing of its former starts, and nobody else does but the first.
+    nodes[0].pause().await;
+    nodes[0].stop().await;
+    ahead.stop().await;
+    options = world.options(2);
+    options.state_dir = world.dir.path().join("empty");
+    let lower = Gossip::join(options).await.expect("joins");
+    assert!(lower.engine.lock().await.start() < 9_000_000_000);
+    nodes[0] = world.start(1).await;
+    nodes.push(lower);
+    agree(&nodes, 0).await;
+    nodes[1].add_endpoint(&wanted(&["10.1.0.9"])).await.expect("added");
+    agree(&nodes, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_that_another_has_is_refused_and_the_other_goes_on() {
     let world = World::new();
     let nodes = world.of(2).await;
