@@ -36,12 +36,15 @@ impl Part {
 
     /// Whether a node that publishes this as its own record has said all that holds of what it said before.
     ///
-    /// Others may hand on an earlier one than was recalled of the same start.
+    /// Of the start that was recalled, it has only by a later one: others may hand on an earlier one, and by an equal one
+    /// it has said nothing else, but for what was heard of the next.
     fn says_all(&self, record: &Record) -> bool {
         let recalled =
             self.before.as_ref().filter(|_| self.is_recalled).and_then(|before| before.get(&Key::Node));
         match (record, recalled) {
-            (Record::Node(record), Some(Record::Node(recalled))) => record.seq >= recalled.seq,
+            (Record::Node(record), Some(Record::Node(recalled))) => {
+                record.seq > recalled.seq || recalled.seq == 0
+            }
             _ => true,
         }
     }

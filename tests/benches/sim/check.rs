@@ -39,6 +39,7 @@ type Sighting = (String, u64);
 
 /// What a node saw when it was last looked at.
 struct Look {
+    at: u64,
     start: u64,
     version: u64,
     endpoints: BTreeMap<EndpointId, Sighting>,
@@ -69,7 +70,7 @@ impl Seen {
                 nothing_lost(world, id, look, &view)?;
             }
             let endpoints = sightings(agent, &view);
-            self.0.insert(id, Look { start, version, endpoints });
+            self.0.insert(id, Look { at: world.now, start, version, endpoints });
         }
         Ok(())
     }
@@ -94,8 +95,11 @@ fn nothing_lost(world: &World, me: Id, before: &Look, view: &View) -> Result<(),
     let gone = before.endpoints.iter().filter(|(endpoint, _)| !view.cluster.endpoints.contains_key(endpoint));
     for (endpoint, (node, claim)) in gone {
         let Some(owner) = world.hosts.iter().position(|host| host.name == *node) else { continue };
-        let record = world.hosts[owner].disk.get(&Key::Endpoint(endpoint.clone()));
-        let lives = record.is_some_and(|record| record.count() == *claim);
+        let key = Key::Endpoint(endpoint.clone());
+        let record = world.hosts[owner].disk.get(&key).filter(|record| record.count() == *claim);
+        // A count may come again: one that was deleted and made anew is another.
+        let lives =
+            record.is_some() && world.hosts[owner].kept.get(&key).is_some_and(|since| *since <= before.at);
         if lives
             && refused(view, node, endpoint).is_none()
             && calm(me)

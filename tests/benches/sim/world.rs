@@ -35,6 +35,8 @@ pub(crate) struct Host {
     pub(crate) name: String,
     /// What outlives the agent.
     pub(crate) disk: BTreeMap<Key, Record>,
+    /// Since when it is there as it is.
+    pub(crate) kept: BTreeMap<Key, u64>,
     /// What the agent knew of the others when it was last killed, which outlives it, too.
     peers: Vec<Recalled>,
     pub(crate) agent: Option<Agent>,
@@ -111,6 +113,7 @@ impl World {
         let host = |id| Host {
             name: name(id),
             disk: BTreeMap::new(),
+            kept: BTreeMap::new(),
             peers: Vec::new(),
             agent: None,
             is_up: true,
@@ -153,7 +156,11 @@ impl World {
                 }
             }
             match &change.record {
-                Some(record) => drop(host.disk.insert(change.key.clone(), record.clone())),
+                Some(record) => {
+                    if host.disk.insert(change.key.clone(), record.clone()).as_ref() != Some(record) {
+                        host.kept.insert(change.key.clone(), self.now);
+                    }
+                }
                 None => drop(host.disk.remove(&change.key)),
             }
             agent.replica.publish(id, &change.key.to_string(), change.record.as_ref().map(Record::text));

@@ -39,7 +39,7 @@ fn what_a_peer_said_before_this_node_started_holds_until_it_has_said_all_again()
     // Its records come again from the first on, of the same start.
     again.learn("h2", 1, "block/blue/10.1.0.0/28", Some(r#"{"count":3}"#));
     assert_eq!(again.view().cluster.endpoints.len(), 1, "not all has been said");
-    again.learn("h2", 1, "node", Some(&NODE.replace("\"seq\":0", "\"seq\":1")));
+    again.learn("h2", 1, "node", Some(&NODE.replace("\"seq\":0", "\"seq\":2")));
     assert_eq!(again.view().cluster.endpoints.len(), 0, "it has gone meanwhile");
 }
 
@@ -65,7 +65,10 @@ fn what_a_peer_said_last_before_this_node_started_holds_until_it_has_said_that_a
     // Another hands on what it has, which is not the latest.
     known.put("h2", 1, Key::Node, Some(own(4)));
     assert!(known.part("h2").expect("known").records().contains_key(&endpoint));
+    // Nor does that say more which was heard before the half of the next.
     known.put("h2", 1, Key::Node, Some(own(5)));
+    assert!(known.part("h2").expect("known").records().contains_key(&endpoint));
+    known.put("h2", 1, Key::Node, Some(own(6)));
     assert!(!known.part("h2").expect("known").records().contains_key(&endpoint), "it has gone meanwhile");
     // It starts again, and this node does before it has heard all of that.
     known.put("h2", 1, endpoint.clone(), Some(record.clone()));
