@@ -72,8 +72,9 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
         by: preflight::by(config.node.hooks)?,
         ..OpenOptions::default()
     };
+    let ring = engine::keys(paths, &config)?;
     let mut agent = Agent::open(paths, &config, options).await?;
-    let mut source = engine::open(paths, &config, &mut agent).await?;
+    let mut source = engine::open(paths, &config, ring, &mut agent).await?;
     if config.trace.sample > 0
         && let Some(trace) = agent.take_trace()
     {

@@ -15,33 +15,42 @@ use crate::{
     },
 };
 
+/// The keys of the engine, where it has any. Asked for before anything is installed: without them nothing is.
+pub(super) fn keys(paths: &Paths, config: &Config) -> anyhow::Result<Option<SharedRing>> {
+    if config.cluster.engine != config::Engine::Gossip || config.cluster.gossip.insecure {
+        return Ok(None);
+    }
+    let path = joined::ring_path(&paths.state_dir);
+    if !path.exists() {
+        return Err(JoinedError::None.into());
+    }
+    Ok(Some(SharedRing::open(&path)?))
+}
+
 /// Opens the engine; one that this node tells something is the agent's from now on.
-pub(super) async fn open(paths: &Paths, config: &Config, agent: &mut Agent) -> anyhow::Result<Engine> {
+pub(super) async fn open(
+    paths: &Paths,
+    config: &Config,
+    ring: Option<SharedRing>,
+    agent: &mut Agent,
+) -> anyhow::Result<Engine> {
     match config.cluster.engine {
         config::Engine::File => Ok(Engine::File(FileSource::new(config.cluster.file.path.clone()))),
         config::Engine::Gossip => {
-            let gossip = Gossip::join(options(paths, config, agent)?).await?;
+            let gossip = Gossip::join(options(paths, config, ring, agent)).await?;
             agent.gossip = Some(gossip.clone());
             Ok(Engine::Gossip(GossipSource::new(gossip)))
         }
     }
 }
 
-fn options(paths: &Paths, config: &Config, agent: &Agent) -> anyhow::Result<Options> {
+fn options(paths: &Paths, config: &Config, ring: Option<SharedRing>, agent: &Agent) -> Options {
     let section = &config.cluster.gossip;
-    let path = joined::ring_path(&paths.state_dir);
-    let ring = if section.insecure {
-        None
-    } else if path.exists() {
-        Some(SharedRing::open(&path)?)
-    } else {
-        return Err(JoinedError::None.into());
-    };
     let security = ring.clone().map_or(Security::Insecure, Security::Ring);
     let counters: Arc<Counters> = Arc::default();
     let transport = SealedTransport::new(security, Arc::clone(&counters));
     let address = SocketAddr::new(agent.vteps.first(), section.port);
-    Ok(Options {
+    Options {
         node: config.node.name.clone(),
         vteps: agent.vteps.iter().collect(),
         address,
@@ -51,7 +60,7 @@ fn options(paths: &Paths, config: &Config, agent: &Agent) -> anyhow::Result<Opti
         ring,
         counters,
         rtts: Arc::new(move || transport.rtts()),
-    })
+    }
 }
 
 /// The cluster as the engine has it now, for who does not take part in it.
