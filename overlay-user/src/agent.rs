@@ -24,6 +24,7 @@ mod registry;
 mod report;
 mod upgrade;
 mod veths;
+mod wanted;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 

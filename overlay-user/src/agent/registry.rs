@@ -2,16 +2,13 @@
 //!
 //! The engine decides whether they can be; the container is bound to what it has taken.
 
-use ipnet::IpNet;
-use overlay_common::Vni;
-
-use super::{Shared, core::Agent};
+use super::{Shared, core::Agent, wanted};
 use crate::{
     api::{
         server::{Answer, Refusal},
         types::{EndpointAdd, NetworkCreate},
     },
-    cluster::{Cluster, EndpointId, check_name},
+    cluster::{EndpointId, check_name, network_block},
     event::Event,
     membership::{self, machine::Wanted, record::NodeRecord},
     netns::NamespaceFds,
@@ -26,30 +23,15 @@ pub(super) async fn create_network(gossip: &Gossip, create: &NetworkCreate) -> A
     if create.encrypted {
         return Err(Refusal::invalid("--encrypted: this version cannot encrypt; leave it out"));
     }
-    if create.subnets.is_empty() {
-        return Err(Refusal::invalid("--subnet: a network needs a subnet; give one like 10.1.0.0/24"));
-    }
-    let read = |text: &String| {
-        text.parse::<IpNet>().map_err(|_| {
-            Refusal::invalid(format!("--subnet: {text:?} is no subnet; write it like 10.1.0.0/24"))
-        })
-    };
-    let subnets: Vec<IpNet> = create.subnets.iter().map(read).collect::<Answer<_>>()?;
-    let vni = create.vni.map(Vni::new).transpose();
-    let vni = vni.map_err(|error| Refusal::invalid(format!("--vni: {error}; choose one in that range")))?;
-    check_definition(create, &subnets)?;
+    wanted::has_subnets(create)?;
+    let subnets = wanted::subnets(create)?;
+    let vni = create.vni.map(wanted::vni).transpose()?;
+    // As a cluster file with it alone would be. One that is to be chosen is sound.
+    let any = vni.map_or_else(|| wanted::vni(1), Ok)?;
+    wanted::check_block(&network_block(&create.name, any, &subnets, create.mtu))?;
     let definition = definition(subnets, Vec::new(), create.mtu);
     gossip.create_network(&create.name, vni, definition).await.map_err(refusal)?;
     Ok(())
-}
-
-/// Checks a network as a cluster file with it alone would be.
-fn check_definition(create: &NetworkCreate, subnets: &[IpNet]) -> Answer<()> {
-    let vni =
-        Vni::new(create.vni.unwrap_or(1)).map_err(|error| Refusal::invalid(format!("--vni: {error}")))?;
-    let block = crate::cluster::network_block(&create.name, vni, subnets, create.mtu);
-    let alone = format!("[[node]]\nname = \"h\"\nvtep = \"192.0.2.1\"\n{block}");
-    Cluster::parse(&alone).map(drop).map_err(|error| Refusal::invalid(error.message))
 }
 
 /// Deletes a network.
@@ -64,7 +46,7 @@ pub(super) async fn add_endpoint(
     add: EndpointAdd,
     fds: &NamespaceFds,
 ) -> Answer<EndpointId> {
-    let wanted = wanted(gossip, &add).await?;
+    let wanted = read_add(gossip, &add).await?;
     let unbound = agent.lock().await.unbound(&wanted);
     let (id, is_new) = match unbound {
         Some(id) => (id, false),
@@ -88,7 +70,7 @@ pub(super) async fn add_endpoint(
 }
 
 /// What is wanted of the engine, read.
-async fn wanted(gossip: &Gossip, add: &EndpointAdd) -> Answer<Wanted> {
+async fn read_add(gossip: &Gossip, add: &EndpointAdd) -> Answer<Wanted> {
     let invalid = |error: BindError| Refusal::invalid(error.to_string());
     let view = gossip.view().await;
     let network = view.cluster.networks.get(&add.network);

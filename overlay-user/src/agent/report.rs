@@ -5,10 +5,9 @@ mod tables;
 
 use std::collections::BTreeSet;
 
-use ipnet::IpNet;
 use overlay_common::{ABI_VERSION, DropReason, Vni};
 
-use super::core::Agent;
+use super::{core::Agent, wanted};
 use crate::{
     api::{
         server::{Answer, Refusal},
@@ -17,7 +16,7 @@ use crate::{
             Program, SourceStatus, Status, StatusNode,
         },
     },
-    cluster::{self, Cluster},
+    cluster,
     datapath::{Datapath as _, DatapathError},
     membership::{
         record::{Key, Record},
@@ -123,39 +122,30 @@ pub(super) fn networks(agent: &Agent) -> Vec<NetworkInfo> {
 }
 
 /// The block of a cluster file that declares a network as wanted; without a VNI, the first free one is proposed.
-pub(super) fn network_block(agent: &Agent, wanted: &NetworkCreate) -> Answer<String> {
+pub(super) fn network_block(agent: &Agent, create: &NetworkCreate) -> Answer<String> {
     let taken: BTreeSet<u32> = networks(agent).into_iter().map(|network| network.vni).collect();
     let free = || (1..=Vni::MAX).find(|vni| !taken.contains(vni)).unwrap_or_default();
-    if networks(agent).iter().any(|network| network.name == wanted.name) {
+    if networks(agent).iter().any(|network| network.name == create.name) {
         return Err(Refusal::conflict(format!(
             "there is a network {:?} already; choose another name",
-            wanted.name
+            create.name
         )));
     }
-    if wanted.subnets.is_empty() {
-        return Err(Refusal::invalid("--subnet: a network needs a subnet; give one like 10.1.0.0/24"));
-    }
-    let vni = Vni::new(wanted.vni.unwrap_or_else(free))
-        .map_err(|error| Refusal::invalid(format!("--vni: {error}; choose one in that range")))?;
+    wanted::has_subnets(create)?;
+    let vni = wanted::vni(create.vni.unwrap_or_else(free))?;
     if taken.contains(&vni.get()) {
         let owner = network_name(agent, vni).unwrap_or_default();
         return Err(Refusal::conflict(format!(
             "--vni: VNI {vni} belongs to network {owner:?}; choose another"
         )));
     }
-    let read = |text: &String| {
-        text.parse::<IpNet>().map_err(|_| {
-            Refusal::invalid(format!("--subnet: {text:?} is no subnet; write it like 10.1.0.0/24"))
-        })
-    };
-    let subnets: Vec<IpNet> = wanted.subnets.iter().map(read).collect::<Answer<_>>()?;
-    let mut block = cluster::network_block(&wanted.name, vni, &subnets, wanted.mtu);
-    if wanted.encrypted {
+    let subnets = wanted::subnets(create)?;
+    let mut block = cluster::network_block(&create.name, vni, &subnets, create.mtu);
+    if create.encrypted {
         block += "encrypted = true\n";
     }
     // What is proposed must be what the file takes.
-    let alone = format!("[[node]]\nname = \"h\"\nvtep = \"192.0.2.1\"\n{block}");
-    Cluster::parse(&alone).map_err(|error| Refusal::invalid(error.message))?;
+    wanted::check_block(&block)?;
     Ok(block)
 }
 
