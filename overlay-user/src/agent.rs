@@ -13,6 +13,7 @@ mod core;
 pub mod decoders;
 mod endpoints;
 mod engine;
+mod follow;
 mod history;
 mod ipam;
 mod keys;
@@ -118,7 +119,7 @@ async fn run_loop(
         select! {
             _ = stop.0.recv() => return,
             _ = stop.1.recv() => return,
-            event = source.next() => agent.lock().await.take_event(event).await,
+            said = source.next() => agent.lock().await.take_said(said).await,
             change = watch.next() => match change {
                 Some(Change::Underlay) => agent.lock().await.underlay_changed().await,
                 Some(Change::LinkGone(ifindex)) => agent.lock().await.link_gone(ifindex).await,

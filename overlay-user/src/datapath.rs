@@ -47,12 +47,20 @@ pub trait Datapath {
     /// Brings what is installed to what is desired; how many steps that took. A step that fails is left out, and those
     /// after it are still tried; the first error is given back.
     fn bring(&mut self, desired: &Tables, installed: &mut Tables) -> Result<usize, DatapathError> {
-        let mut failed = None;
         let staged = self.is_staged();
         let ops = plan::diff(desired, installed);
-        let mut left = ops.as_slice();
+        let mut result = self.carry_out(&ops, installed);
+        if staged && result.is_ok() {
+            result = self.settle(desired);
+        }
+        result.map(|()| ops.len())
+    }
+
+    /// Carries steps out, as `bring` does.
+    fn carry_out(&mut self, ops: &[Op], installed: &mut Tables) -> Result<(), DatapathError> {
+        let (mut failed, mut left) = (None, ops);
         while let [op, rest @ ..] = left {
-            if staged && failed.is_some() && matches!(op, Op::Attach(_)) {
+            if self.is_staged() && failed.is_some() && matches!(op, Op::Attach(_)) {
                 // Tables with gaps must not come into force; those that are go on.
                 left = rest;
                 continue;
@@ -65,10 +73,7 @@ pub trait Datapath {
                 left = left.get(1..).unwrap_or_default();
             }
         }
-        if staged && failed.is_none() {
-            failed = self.settle(desired).err();
-        }
-        failed.map_or(Ok(ops.len()), Err)
+        failed.map_or(Ok(()), Err)
     }
 
     /// Counts the dropped frames by reason and network.

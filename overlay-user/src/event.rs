@@ -6,6 +6,7 @@ use overlay_common::MacAddr;
 
 use crate::{
     cluster::{Cluster, EndpointId},
+    membership::follow::Changes,
     tables::{Anchors, Ifindex},
     vteps::Vteps,
 };
@@ -15,6 +16,8 @@ use crate::{
 pub enum Event {
     /// The whole cluster, which replaces the last one.
     Cluster(Cluster),
+    /// Some endpoints of it are others, or gone.
+    Endpoints(Changes),
     /// The source has nothing valid; the last good cluster stays.
     SourceFailed(SourceError),
     /// The underlay as it is now, whole.

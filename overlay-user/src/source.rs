@@ -17,10 +17,11 @@ pub trait Source: Send {
     /// The name of the engine, as in `cluster.engine`.
     fn name(&self) -> &'static str;
 
-    /// Waits for the next change: the whole cluster, or why there is none.
+    /// Waits for the next change: the whole cluster, or why there is none. Nothing, where the agent is to ask the engine
+    /// itself what it is (`Gossip::news`), as the commands that change something do.
     ///
     /// The first call answers at once. A future that is dropped loses no change.
-    fn next(&mut self) -> impl Future<Output = Event> + Send;
+    fn next(&mut self) -> impl Future<Output = Option<Event>> + Send;
 }
 
 /// The engine that the configuration names.
@@ -39,7 +40,7 @@ impl Source for Engine {
         }
     }
 
-    async fn next(&mut self) -> Event {
+    async fn next(&mut self) -> Option<Event> {
         match self {
             Self::File(source) => source.next().await,
             Self::Gossip(source) => source.next().await,

@@ -16,14 +16,19 @@ use crate::{
 
 mod bind;
 mod desired;
+mod part;
 mod problems;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
     bind::{BindError, Wanted, read_ips, read_mac, unknown_network},
+    part::Touched,
     problems::Problem,
 };
+
+/// How many endpoints each node has in each network.
+type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// What the agent knows.
 #[derive(Clone, Debug)]
@@ -31,6 +36,8 @@ pub struct State {
     node_name: String,
     udp_port: u16,
     cluster: Option<Cluster>,
+    /// Of the cluster.
+    counts: Counts,
     source_error: Option<SourceError>,
     underlay: Option<Underlay>,
     ports: BTreeMap<EndpointId, Ifindex>,
@@ -43,6 +50,7 @@ impl State {
             node_name,
             udp_port,
             cluster: None,
+            counts: Counts::new(),
             source_error: None,
             underlay: None,
             ports: BTreeMap::new(),
@@ -54,8 +62,10 @@ impl State {
         match event {
             Event::Cluster(cluster) => {
                 self.cluster = Some(cluster);
+                self.count_all();
                 self.source_error = None;
             }
+            Event::Endpoints(changes) => self.change(changes),
             Event::SourceFailed(error) => self.source_error = Some(error),
             Event::Underlay(underlay) => self.underlay = Some(underlay),
             Event::PortUp { id, ifindex } => {
@@ -149,8 +159,16 @@ impl State {
     ///
     /// A node that claims this node's address is not among them: sending to it would be sending to ourselves.
     fn remote_nodes<'s>(&'s self, cluster: &'s Cluster, own: Vteps) -> impl Iterator<Item = &'s Node> {
-        let others = cluster.nodes.values().filter(|node| node.name != self.node_name);
-        others.filter(move |node| !node.vteps.iter().any(|vtep| own.contains(vtep)))
+        cluster.nodes.values().filter(move |node| self.is_remote(node, own))
+    }
+
+    /// One of the other nodes.
+    fn remote_node<'s>(&self, cluster: &'s Cluster, own: Vteps, name: &str) -> Option<&'s Node> {
+        cluster.nodes.get(name).filter(|node| self.is_remote(node, own))
+    }
+
+    fn is_remote(&self, node: &Node, own: Vteps) -> bool {
+        node.name != self.node_name && !node.vteps.iter().any(|vtep| own.contains(vtep))
     }
 
     /// The networks of the cluster.

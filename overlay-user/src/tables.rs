@@ -42,6 +42,34 @@ pub struct Tables {
     pub hooks: BTreeSet<Hook>,
 }
 
+impl Tables {
+    /// What of these tables is where others have an entry, whatever that says.
+    pub fn where_in(&self, others: &[&Self]) -> Self {
+        let all = || others.iter();
+        Self {
+            node: self.node.clone().filter(|_| all().any(|other| other.node.is_some())),
+            nets: at(&self.nets, all().flat_map(|other| other.nets.keys())),
+            vteps: at(&self.vteps, all().flat_map(|other| other.vteps.keys())),
+            members: among(&self.members, all().flat_map(|other| &other.members)),
+            neigh: at(&self.neigh, all().flat_map(|other| other.neigh.keys())),
+            fdb: at(&self.fdb, all().flat_map(|other| other.fdb.keys())),
+            ports: at(&self.ports, all().flat_map(|other| other.ports.keys())),
+            hooks: among(&self.hooks, all().flat_map(|other| &other.hooks)),
+        }
+    }
+}
+
+fn at<'k, K: Ord + Clone + 'k, V: Clone>(
+    map: &BTreeMap<K, V>,
+    keys: impl Iterator<Item = &'k K>,
+) -> BTreeMap<K, V> {
+    keys.filter_map(|key| Some((key.clone(), map.get(key)?.clone()))).collect()
+}
+
+fn among<'k, K: Ord + Clone + 'k>(set: &BTreeSet<K>, keys: impl Iterator<Item = &'k K>) -> BTreeSet<K> {
+    keys.filter(|key| set.contains(key)).cloned().collect()
+}
+
 /// This node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeEntry {

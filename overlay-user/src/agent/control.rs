@@ -12,7 +12,6 @@ use crate::{
         },
     },
     cluster::EndpointId,
-    event::Event,
     netns::NamespaceFds,
     source::gossip::Gossip,
 };
@@ -62,16 +61,13 @@ impl Handle {
     async fn find(&self, id: &str) -> Answer<EndpointId> {
         let agent = self.0.lock().await;
         let endpoints = agent.state.cluster().map(|cluster| &cluster.endpoints);
-        let all = || endpoints.into_iter().flatten();
-        if let Some((id, _)) = all().find(|(known, _)| known.as_str() == id) {
-            return Ok(id.clone());
-        }
-        if let (Some(gossip), Ok(id)) = (&agent.gossip, id.parse::<EndpointId>())
-            && gossip.owns(&id).await
+        if let Ok(id) = id.parse::<EndpointId>()
+            && (endpoints.is_some_and(|endpoints| endpoints.contains_key(&id)) || agent.publishes(&id).await)
         {
             return Ok(id);
         }
-        let mut named = all().filter(|(_, endpoint)| endpoint.name.as_deref() == Some(id)).map(|(id, _)| id);
+        let all = endpoints.into_iter().flatten();
+        let mut named = all.filter(|(_, endpoint)| endpoint.name.as_deref() == Some(id)).map(|(id, _)| id);
         match (named.next(), named.next()) {
             (Some(id), None) => Ok(id.clone()),
             (Some(_), Some(_)) => {
@@ -82,12 +78,6 @@ impl Handle {
             }
         }
     }
-}
-
-/// Takes in at once what this node has changed itself.
-async fn follow(agent: &Shared, gossip: &Gossip) {
-    let cluster = gossip.view().await.cluster.clone();
-    agent.lock().await.take_event(Event::Cluster(cluster)).await;
 }
 
 impl Control for Handle {
@@ -114,7 +104,7 @@ impl Control for Handle {
     async fn network_create(&self, create: NetworkCreate) -> Answer<NetworkInfo> {
         if let Some(gossip) = self.gossip().await {
             registry::create_network(&gossip, &create).await?;
-            follow(&self.0, &gossip).await;
+            self.0.lock().await.follow().await;
             return self.network(create.name).await;
         }
         let block = report::network_block(&*self.0.lock().await, &create)?;
@@ -127,7 +117,7 @@ impl Control for Handle {
         self.network(name.clone()).await?;
         if let Some(gossip) = self.gossip().await {
             registry::delete_network(&gossip, &name).await?;
-            follow(&self.0, &gossip).await;
+            self.0.lock().await.follow().await;
             return Ok(());
         }
         Err(Refusal::conflict(format!(
@@ -148,8 +138,11 @@ impl Control for Handle {
 
     async fn endpoint(&self, id: String) -> Answer<EndpointInfo> {
         let id = self.find(&id).await?;
-        let mut endpoints = self.endpoints().await?.into_iter();
+        if let Some(info) = report::endpoint(&*self.0.lock().await, &id) {
+            return Ok(info);
+        }
         let id = id.to_string();
+        let mut endpoints = self.endpoints().await?.into_iter();
         endpoints
             .find(|endpoint| endpoint.id == id)
             .ok_or_else(|| Refusal::not_found(format!("endpoint {id} is gone")))
@@ -177,7 +170,7 @@ impl Control for Handle {
             Some(gossip) => {
                 self.whole(|agent| async move {
                     registry::delete_endpoint(&agent, &gossip, &id).await?;
-                    follow(&agent, &gossip).await;
+                    agent.lock().await.follow().await;
                     Ok(())
                 })
                 .await

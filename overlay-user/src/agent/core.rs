@@ -29,6 +29,8 @@ pub(super) struct Agent {
     pub(super) engine: &'static str,
     /// The engine, where it is one that this node tells something.
     pub(super) gossip: Option<Gossip>,
+    /// What of that has been taken in (`Gossip::news`).
+    pub(super) serial: u64,
     pub(super) history: History,
     /// The addresses of the underlay device when the agent started.
     pub(super) vteps: Vteps,
@@ -66,6 +68,7 @@ impl Agent {
             mtus: BTreeMap::new(),
             engine: config.cluster.engine.name(),
             gossip: None,
+            serial: 0,
             history: History::open(&paths.state_dir),
             vteps: underlay.vteps,
             underlay_name: Some(underlay.name),
@@ -94,10 +97,16 @@ impl Agent {
     }
 
     /// Takes in what the source says first, and brings the kernel from what an earlier agent left to it.
-    pub(super) async fn start(&mut self, first: Event) -> anyhow::Result<()> {
-        self.note(&first);
+    pub(super) async fn start(&mut self, first: Option<Event>) -> anyhow::Result<()> {
+        let first = match first {
+            Some(first) => Some(first),
+            None => self.news().await,
+        };
         self.remember_start();
-        self.state.apply(first);
+        if let Some(first) = first {
+            self.note(&first);
+            self.state.apply(first);
+        }
         self.restore().await.context("cannot list the network devices")?;
         self.give_up_unbound().await;
         self.remove_orphans().await;
@@ -106,19 +115,8 @@ impl Agent {
         Ok(())
     }
 
-    /// Takes in what the source says.
-    pub(super) async fn take_event(&mut self, event: Event) {
-        self.note(&event);
-        self.remember(&event);
-        self.state.apply(event);
-        self.remove_orphans().await;
-        self.underlay_changed().await;
-        // A node may be dead and back before the next audit.
-        self.note_nodes().await;
-    }
-
     /// Logs what the source says.
-    fn note(&self, event: &Event) {
+    pub(super) fn note(&self, event: &Event) {
         match &event {
             Event::Cluster(cluster) => tracing::info!(
                 nodes = cluster.nodes.len(),
@@ -126,6 +124,7 @@ impl Agent {
                 endpoints = cluster.endpoints.len(),
                 "the cluster changed"
             ),
+            Event::Endpoints(changes) => tracing::debug!(endpoints = changes.len(), "endpoints changed"),
             Event::SourceFailed(error) if self.state.cluster().is_none() => tracing::error!("{error}"),
             Event::SourceFailed(error) => tracing::error!("{error}; the last good state stays"),
             Event::Underlay(_) | Event::PortUp { .. } | Event::PortDown { .. } => {}

@@ -38,7 +38,6 @@ impl Agent {
             }
             Err(refusal) => {
                 self.forget(&id);
-                self.sync().await;
                 self.delete_veth(created.host_ifindex).await;
                 Err(refusal)
             }
@@ -94,11 +93,8 @@ impl Agent {
         self.bindings.insert(id.clone(), binding).map_err(|error| {
             Refusal::failed(format!("cannot keep the endpoint in the state directory: {error}"))
         })?;
-        self.state.apply(Event::PortUp { id: id.clone(), ifindex: created.host_ifindex });
-        let desired =
-            self.state.tables().ok_or_else(|| Refusal::unavailable("the underlay is not known yet"))?;
         // Another entry's failure is that entry's: only what this port needs counts.
-        let result = self.reconciler.sync(&desired);
+        let result = self.apply(Event::PortUp { id: id.clone(), ifindex: created.host_ifindex });
         if self.reconciler.installed().ports.contains_key(&created.host_ifindex)
             && self.reconciler.installed().hooks.iter().any(|hook| hook.ifindex == created.host_ifindex)
         {
@@ -118,7 +114,6 @@ impl Agent {
             )));
         };
         self.forget(id);
-        self.sync().await;
         self.host.delete_veth(ifindex).await.map_err(|error| Refusal::failed(error.to_string()))?;
         tracing::info!(endpoint = %id, "unbound");
         Ok(())
@@ -160,14 +155,14 @@ impl Agent {
             }
             tracing::warn!(endpoint = %id, "not in the cluster any more; its interface is removed");
             self.forget(&id);
-            self.sync().await;
             self.delete_veth(ifindex).await;
         }
     }
 
-    /// Strikes a binding; the tables follow at the next `sync`.
+    /// Strikes a binding, and takes its port out of the kernel.
     pub(super) fn forget(&mut self, id: &EndpointId) {
-        self.state.apply(Event::PortDown { id: id.clone() });
+        // The error is kept, shown by `status`, and tried again at the next audit.
+        let _shown = self.apply(Event::PortDown { id: id.clone() });
         self.mtus.remove(id);
         self.bindings.remove(id);
     }

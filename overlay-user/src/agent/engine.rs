@@ -64,18 +64,18 @@ fn options(paths: &Paths, config: &Config, ring: Option<SharedRing>, agent: &Age
 }
 
 /// The cluster as the engine has it now, for who does not take part in it.
-pub(super) async fn once(paths: &Paths, config: &Config) -> anyhow::Result<Event> {
+pub(super) async fn once(paths: &Paths, config: &Config) -> anyhow::Result<Option<Event>> {
     use crate::source::Source as _;
     match config.cluster.engine {
         config::Engine::File => Ok(FileSource::new(config.cluster.file.path.clone()).next().await),
         config::Engine::Gossip => Ok(match gossip::recalled(&config.node.name, &paths.state_dir)? {
-            Some(cluster) => Event::Cluster(cluster),
-            None => Event::SourceFailed(SourceError {
+            Some(cluster) => Some(Event::Cluster(cluster)),
+            None => Some(Event::SourceFailed(SourceError {
                 message: "no agent has joined the cluster on this node yet; start one: overlay agent"
                     .to_owned(),
                 line: None,
                 column: None,
-            }),
+            })),
         }),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     api::types::{Change, ChangeKind, NodeState},
-    cluster::Cluster,
+    cluster::{Cluster, Endpoint, EndpointId},
     files,
 };
 
@@ -94,20 +94,29 @@ impl History {
             self.note(at, ChangeKind::Network, name, "deleted", String::new());
         }
         for (id, endpoint) in &after.endpoints {
-            let what = match before.endpoints.get(id) {
-                None => "added",
-                Some(known) if known.node != endpoint.node => "moved",
-                Some(known) if known != endpoint => "changed",
-                Some(_) => continue,
-            };
-            self.note(at, ChangeKind::Endpoint, id.as_str(), what, format!("on {}", endpoint.node));
+            self.note_endpoint(at, id, before.endpoints.get(id), Some(endpoint));
         }
-        for (id, endpoint) in &before.endpoints {
-            if !after.endpoints.contains_key(id) {
-                let detail = format!("on {}", endpoint.node);
-                self.note(at, ChangeKind::Endpoint, id.as_str(), "deleted", detail);
-            }
+        for (id, endpoint) in before.endpoints.iter().filter(|(id, _)| !after.endpoints.contains_key(*id)) {
+            self.note_endpoint(at, id, Some(endpoint), None);
         }
+    }
+
+    /// Notes what differs of an endpoint.
+    pub(super) fn note_endpoint(
+        &mut self,
+        at: u64,
+        id: &EndpointId,
+        before: Option<&Endpoint>,
+        after: Option<&Endpoint>,
+    ) {
+        let (what, node) = match (before, after) {
+            (None, Some(now)) => ("added", &now.node),
+            (Some(before), Some(now)) if before.node != now.node => ("moved", &now.node),
+            (Some(before), Some(now)) if before != now => ("changed", &now.node),
+            (Some(before), None) => ("deleted", &before.node),
+            (Some(_), Some(_)) | (None, None) => return,
+        };
+        self.note(at, ChangeKind::Endpoint, id.as_str(), what, format!("on {node}"));
     }
 
     /// When a node's state was last seen to change.

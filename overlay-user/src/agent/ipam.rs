@@ -17,9 +17,9 @@ use crate::{
 /// The addresses of all networks.
 pub(super) async fn all(gossip: &Gossip) -> Answer<Vec<IpamInfo>> {
     let mut infos = Vec::new();
-    let view = gossip.view().await;
-    for network in view.cluster.networks.keys() {
-        infos.extend(gossip.ipam(network).await.map(info));
+    let networks = gossip.look_at(|cluster| cluster.networks.keys().cloned().collect::<Vec<_>>()).await;
+    for network in networks {
+        infos.extend(gossip.ipam(&network).await.map(info));
     }
     Ok(infos)
 }

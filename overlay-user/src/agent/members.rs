@@ -24,8 +24,16 @@ impl Agent {
 
     /// Keeps in mind what changes.
     pub(super) fn remember(&mut self, event: &Event) {
-        if let (Event::Cluster(after), Some(before)) = (event, self.state.cluster()) {
-            self.history.note_cluster(seconds(), before, after);
+        let Some(before) = self.state.cluster() else { return };
+        match event {
+            Event::Cluster(after) => self.history.note_cluster(seconds(), before, after),
+            Event::Endpoints(changes) => {
+                for (id, endpoint) in changes {
+                    let (before, after) = (before.endpoints.get(id), endpoint.as_ref());
+                    self.history.note_endpoint(seconds(), id, before, after);
+                }
+            }
+            Event::SourceFailed(_) | Event::Underlay(_) | Event::PortUp { .. } | Event::PortDown { .. } => {}
         }
     }
 

@@ -38,14 +38,30 @@ impl<D: Datapath> Reconciler<D> {
     /// it are still tried; the first error is given back.
     pub(super) fn sync(&mut self, desired: &Tables) -> Result<(), DatapathError> {
         let result = self.datapath.bring(desired, &mut self.installed).map(drop);
-        let text = result.as_ref().err().map(ToString::to_string);
-        if let Some(error) = &text
-            && self.error != text
-        {
-            tracing::error!("{error}");
-        }
-        self.error = text;
+        self.note(result.as_ref().err().map(ToString::to_string));
         result
+    }
+
+    /// Brings those entries to what is desired that have been, or are to be, another part of the tables. What failed
+    /// before stays an error: another may be left to do.
+    pub(super) fn sync_part(&mut self, before: &Tables, after: &Tables) -> Result<(), DatapathError> {
+        let installed = self.installed.where_in(&[before, after]);
+        let ops = plan::diff(after, &installed);
+        let result = self.datapath.carry_out(&ops, &mut self.installed);
+        if let Err(error) = &result {
+            self.note(Some(error.to_string()));
+        }
+        result
+    }
+
+    /// Notes what a bringing-up failed with.
+    fn note(&mut self, error: Option<String>) {
+        if let Some(text) = &error
+            && self.error != error
+        {
+            tracing::error!("{text}");
+        }
+        self.error = error;
     }
 
     /// Compares the data plane itself with what was installed in it, and repairs it. Tables that are large are read

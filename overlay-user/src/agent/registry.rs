@@ -8,8 +8,7 @@ use crate::{
         server::{Answer, Refusal},
         types::{EndpointAdd, NetworkCreate},
     },
-    cluster::{EndpointId, check_name, network_block},
-    event::Event,
+    cluster::{Cluster, EndpointId, check_name, network_block},
     membership::{self, machine::Wanted, record::NodeRecord},
     netns::NamespaceFds,
     source::gossip::{Gossip, definition},
@@ -53,9 +52,9 @@ pub(super) async fn add_endpoint(
         None => (gossip.add_endpoint(&wanted).await.map_err(refusal)?, true),
     };
     let mut agent = agent.lock().await;
-    let view = gossip.view().await;
-    let result = if view.cluster.endpoints.contains_key(&id) {
-        agent.take_event(Event::Cluster(view.cluster.clone())).await;
+    agent.follow().await;
+    let holds = agent.state.cluster().is_some_and(|cluster| cluster.endpoints.contains_key(&id));
+    let result = if holds {
         // By its MAC address it is chosen from among all.
         let add = EndpointAdd { ips: Vec::new(), mac: Some(id.mac().to_string()), name: None, ..add };
         agent.add_endpoint(&add, fds).await
@@ -72,9 +71,11 @@ pub(super) async fn add_endpoint(
 /// What is wanted of the engine, read.
 async fn read_add(gossip: &Gossip, add: &EndpointAdd) -> Answer<Wanted> {
     let invalid = |error: BindError| Refusal::invalid(error.to_string());
-    let view = gossip.view().await;
-    let network = view.cluster.networks.get(&add.network);
-    let network = network.ok_or_else(|| invalid(unknown_network(&view.cluster, &add.network)))?;
+    let find = |cluster: &Cluster| {
+        let network = cluster.networks.get(&add.network).cloned();
+        network.ok_or_else(|| invalid(unknown_network(cluster, &add.network)))
+    };
+    let network = &gossip.look_at(find).await?;
     if let Some(name) = &add.name {
         check_name(name, true).map_err(|message| Refusal::invalid(format!("--name: {message}")))?;
     }

@@ -16,7 +16,7 @@ use crate::{
             Program, SourceStatus, Status, StatusNode,
         },
     },
-    cluster,
+    cluster::{self, Endpoint, EndpointId},
     datapath::{Datapath as _, DatapathError},
     membership::{
         record::{Key, Record},
@@ -151,30 +151,36 @@ pub(super) fn network_block(agent: &Agent, create: &NetworkCreate) -> Answer<Str
 
 pub(super) fn endpoints(agent: &Agent) -> Vec<EndpointInfo> {
     let endpoints = agent.state.cluster().into_iter().flat_map(|cluster| &cluster.endpoints);
-    endpoints
-        .map(|(id, endpoint)| {
-            let binding = agent.bindings.get(id);
-            let local = endpoint.node == agent.state.node_name();
-            EndpointInfo {
-                id: id.to_string(),
-                network: endpoint.network.clone(),
-                node: endpoint.node.clone(),
-                ifname: binding.map(|binding| binding.ifname.clone()),
-                mac: endpoint.mac.to_string(),
-                ips: endpoint.ips.iter().map(ToString::to_string).collect(),
-                name: endpoint.name.clone(),
-                local,
-                state: match (local, agent.state.bound(id)) {
-                    (false, _) => EndpointState::Remote,
-                    (true, Some(_)) => EndpointState::Ready,
-                    (true, None) => EndpointState::Unbound,
-                },
-                netns: binding.map(|binding| binding.netns.display().to_string()),
-                host_ifname: binding.map(|binding| binding.host_ifname.clone()),
-                why: None,
-            }
-        })
-        .collect()
+    endpoints.map(|(id, endpoint)| endpoint_info(agent, id, endpoint)).collect()
+}
+
+/// One endpoint, where the cluster has it.
+pub(super) fn endpoint(agent: &Agent, id: &EndpointId) -> Option<EndpointInfo> {
+    let endpoint = agent.state.cluster()?.endpoints.get(id)?;
+    Some(endpoint_info(agent, id, endpoint))
+}
+
+fn endpoint_info(agent: &Agent, id: &EndpointId, endpoint: &Endpoint) -> EndpointInfo {
+    let binding = agent.bindings.get(id);
+    let local = endpoint.node == agent.state.node_name();
+    EndpointInfo {
+        id: id.to_string(),
+        network: endpoint.network.clone(),
+        node: endpoint.node.clone(),
+        ifname: binding.map(|binding| binding.ifname.clone()),
+        mac: endpoint.mac.to_string(),
+        ips: endpoint.ips.iter().map(ToString::to_string).collect(),
+        name: endpoint.name.clone(),
+        local,
+        state: match (local, agent.state.bound(id)) {
+            (false, _) => EndpointState::Remote,
+            (true, Some(_)) => EndpointState::Ready,
+            (true, None) => EndpointState::Unbound,
+        },
+        netns: binding.map(|binding| binding.netns.display().to_string()),
+        host_ifname: binding.map(|binding| binding.host_ifname.clone()),
+        why: None,
+    }
 }
 
 /// The endpoints that are published and do not hold.

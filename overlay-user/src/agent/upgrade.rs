@@ -53,7 +53,7 @@ async fn open(paths: &Paths, config: &Config, downgrade: bool) -> anyhow::Result
     }
 }
 
-async fn bring_up(agent: &mut Agent, cluster: Event) -> anyhow::Result<()> {
+async fn bring_up(agent: &mut Agent, cluster: Option<Event>) -> anyhow::Result<()> {
     agent.start(cluster).await?;
     if let Some(error) = agent.reconciler.error() {
         bail!("{error}");

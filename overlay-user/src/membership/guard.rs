@@ -16,7 +16,7 @@ use std::{
 use overlay_common::Vni;
 
 use super::{
-    record::Key,
+    follow::{self, Changes},
     resolve::{View, Why},
 };
 use crate::cluster::{Cluster, Endpoint, EndpointId};
@@ -70,6 +70,20 @@ impl Guard {
         let first = self.held.values().min();
         let held = first.map(|since| Held { endpoints: self.held.len(), since: *since });
         (view, held)
+    }
+
+    /// The cluster in force.
+    pub fn in_force(&self) -> &Cluster {
+        &self.in_force
+    }
+
+    /// Lets some endpoints be as they are now, where that holds nothing up (else `next` is to be asked).
+    pub fn lets(&mut self, changes: &Changes) -> bool {
+        let is_few = self.held.is_empty() && changes.len() <= FEW;
+        if is_few {
+            follow::apply(changes, &mut self.in_force.endpoints);
+        }
+        is_few
     }
 
     /// What is held up is meant: the next view has it no more.
@@ -128,10 +142,7 @@ impl<'v> Room<'v> {
                 .collect(),
             vnis: view.cluster.networks.values().map(|network| network.vni).collect(),
             beaten: beaten
-                .filter_map(|refused| match &refused.key {
-                    Key::Endpoint(id) => Some((refused.node.as_str(), id)),
-                    Key::Node | Key::Network(_) | Key::Block(..) => None,
-                })
+                .filter_map(|refused| Some((refused.node.as_str(), refused.key.endpoint()?)))
                 .collect(),
         }
     }

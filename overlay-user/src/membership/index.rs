@@ -1,7 +1,8 @@
 //! What the records that hold say, by network: a look-up need not go through all of them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    mem,
     net::IpAddr,
     sync::Arc,
 };
@@ -11,12 +12,42 @@ use ipnet::IpNet;
 use super::record::{Key, NetworkRecord, Record};
 use crate::cluster::EndpointId;
 
+/// So many endpoints are told one by one at most.
+const MOST_TOUCHED: usize = 1024;
+
+/// What of the cluster may be another since it was last looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// Whether and where these endpoints hold.
+    Endpoints(BTreeSet<EndpointId>),
+    /// Anything.
+    All,
+}
+
+impl Default for Touched {
+    fn default() -> Self {
+        Self::Endpoints(BTreeSet::new())
+    }
+}
+
+impl Touched {
+    fn add(&mut self, id: &EndpointId) {
+        if let Self::Endpoints(ids) = self
+            && ids.insert(id.clone())
+            && ids.len() > MOST_TOUCHED
+        {
+            *self = Self::All;
+        }
+    }
+}
+
 /// The records that hold, of all nodes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     networks: BTreeMap<String, OfNetwork>,
     endpoints: usize,
     version: u64,
+    touched: Touched,
 }
 
 /// What is published of a network, and by whom. Nodes that are gone count, too.
@@ -64,15 +95,27 @@ impl Index {
         self.version
     }
 
+    /// What may be another since this was last asked.
+    pub(super) fn take_touched(&mut self) -> Touched {
+        mem::take(&mut self.touched)
+    }
+
+    /// Everything may be another.
+    pub(super) fn touch_all(&mut self) {
+        self.touched = Touched::All;
+    }
+
     /// A record of a node holds from now on.
     pub(super) fn add(&mut self, node: &Arc<str>, key: &Key, record: &Record) {
         match (key, record) {
             (Key::Network(name), Record::Network(record)) => {
                 self.of(name).records.insert(Arc::clone(node), record.clone());
                 self.version += 1;
+                self.touched = Touched::All;
             }
             (Key::Endpoint(id), Record::Endpoint(record)) => {
                 self.endpoints += 1;
+                self.touched.add(id);
                 let network = self.of(id.network());
                 network.ids.entry(id.clone()).or_default().push(Arc::clone(node));
                 for ip in &record.ips {
@@ -99,10 +142,13 @@ impl Index {
         match (key, record) {
             (Key::Endpoint(id), Record::Endpoint(record)) => {
                 self.endpoints -= 1;
+                self.touched.add(id);
                 retain(&mut network.ids, id, |holder| holder != node);
                 for ip in &record.ips {
                     if let Some(holders) = network.ips.get_mut(ip) {
                         holders.retain(|(holder, other)| holder != node || other != id);
+                        // What it had beaten may hold from now on.
+                        holders.iter().for_each(|(_, other)| self.touched.add(other));
                         if holders.is_empty() {
                             network.ips.remove(ip);
                         }
@@ -113,6 +159,7 @@ impl Index {
             _ => {
                 network.records.remove(node);
                 self.version += 1;
+                self.touched = Touched::All;
             }
         }
         if network.is_empty() {

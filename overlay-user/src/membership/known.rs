@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    index::Index,
+    index::{Index, Touched},
     record::{Key, NodeRecord, Record, Unbelieved},
 };
 
@@ -102,6 +102,16 @@ impl Known {
     /// The records that hold, by network.
     pub(super) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// What of the cluster may be another since this was last asked.
+    pub(super) fn take_touched(&mut self) -> Touched {
+        self.index.take_touched()
+    }
+
+    /// Has everything looked at anew.
+    pub(super) fn touch_all(&mut self) {
+        self.index.touch_all();
     }
 
     /// Takes in what a peer publishes, `None` being that it publishes nothing under that key any more.

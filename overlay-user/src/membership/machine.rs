@@ -13,6 +13,7 @@ use ipnet::IpNet;
 
 pub use self::endpoint::{MOST_ENDPOINTS, Wanted};
 use super::{
+    follow::{Followed, News},
     known::{Known, Learned, Part},
     limits::Limits,
     liveness::{Alive, Liveness},
@@ -102,6 +103,7 @@ impl Machine {
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
         self.networks.0 = u64::MAX;
+        self.known.touch_all();
         self.version += 1;
     }
 
@@ -138,6 +140,11 @@ impl Machine {
     /// What it publishes.
     pub fn own(&self) -> impl Iterator<Item = (&Key, &Record)> {
         self.known.part(&self.name).into_iter().flat_map(Part::records)
+    }
+
+    /// Whether it publishes something.
+    pub fn publishes(&self, key: &Key) -> bool {
+        self.known.part(&self.name).is_some_and(|part| part.records().contains_key(key))
     }
 
     /// What all nodes publish.
@@ -232,6 +239,12 @@ impl Machine {
     /// The cluster as this node sees it.
     pub fn view(&self) -> View {
         resolve::view(&self.known, &|node| self.alive(node), self.limits)
+    }
+
+    /// Brings a view up to date, which must have followed this node alone and from the first.
+    pub fn follow(&mut self, followed: &mut Followed) -> News {
+        let touched = self.known.take_touched();
+        followed.follow(&self.known, &|node| self.alive(node), self.limits, touched)
     }
 
     /// Time has come on: carries networks, and gives up blocks that others have claimed later.

@@ -63,6 +63,16 @@ pub enum Key {
     Block(String, IpNet),
 }
 
+impl Key {
+    /// The endpoint, where it is one's.
+    pub const fn endpoint(&self) -> Option<&EndpointId> {
+        match self {
+            Self::Endpoint(id) => Some(id),
+            Self::Node | Self::Network(_) | Self::Block(..) => None,
+        }
+    }
+}
+
 /// A record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {

@@ -3,25 +3,25 @@
 //! Where claims conflict, the later one wins (`Stamp`): so what was taken over from a node that was away stays with its
 //! new owner when the node comes back. Who loses keeps its record, is listed, and is not forwarded to.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-};
+mod endpoints;
+
+use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 use overlay_common::Vni;
 
 use super::{
-    known::Known,
+    known::{Known, Part},
     limits::Limits,
     liveness::Alive,
-    record::{EndpointRecord, Key, NetworkRecord, Record, Stamp},
+    record::{Key, NetworkRecord, Stamp},
 };
 use crate::{
-    cluster::{Cluster, Endpoint, EndpointId, Network, Node, NodeKind},
+    cluster::{Cluster, EndpointId, Network, Node, NodeKind},
     vteps::Vteps,
 };
+
+pub(super) use self::endpoints::{Holding, around};
 
 /// The cluster as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,8 +102,8 @@ pub fn holder<'k>(
 pub fn view(known: &Known, alive: AliveOf<'_>, limits: Limits) -> View {
     let mut view = View::default();
     (view.cluster.networks, view.refused) = networks(known, limits);
-    nodes(known, alive, &mut view);
-    endpoints(known, alive, limits, &mut view);
+    view.cluster.nodes = nodes(known, alive);
+    endpoints::all(known, alive, limits, &mut view);
     view.refused.sort_unstable();
     view
 }
@@ -159,92 +159,12 @@ fn hold<C, T: Default>(
     }
 }
 
-fn nodes(known: &Known, alive: AliveOf<'_>, view: &mut View) {
-    for (name, part) in known.parts().filter(|(name, _)| alive(name).is_visible()) {
-        let vteps = part.node().and_then(|node| Vteps::of(node.vteps.iter().copied()));
-        if let Some(vteps) = vteps {
-            let node = Node { name: name.to_owned(), vteps, kind: NodeKind::Agent };
-            view.cluster.nodes.insert(name.to_owned(), node);
-        }
-    }
-}
-
-/// An endpoint that a node publishes.
-struct Claim<'k> {
-    node: &'k str,
-    id: &'k EndpointId,
-    record: &'k EndpointRecord,
-}
-
-fn endpoints(known: &Known, alive: AliveOf<'_>, limits: Limits, view: &mut View) {
-    let mut claims: Vec<Claim<'_>> = Vec::new();
-    // What is hidden claims nothing: it may be somebody else's by now, and if not, comes back as it was.
-    for (node, part) in known.parts().filter(|(node, _)| alive(node).is_visible()) {
-        claims.extend(part.records().iter().filter_map(|(key, record)| match (key, record) {
-            (Key::Endpoint(id), Record::Endpoint(record)) => Some(Claim { node, id, record }),
-            _ => None,
-        }));
-    }
-    claims.sort_unstable_by_key(|claim| (Reverse(claim.record.count), claim.node, claim.id));
-    let networks = &view.cluster.networks;
-    let reasons = hold(&claims, limits.endpoints, |taken: &mut Taken<'_>, claim| taken.take(claim, networks));
-    let mut endpoints = Vec::with_capacity(claims.len());
-    for (claim, why) in claims.iter().zip(reasons) {
-        match why {
-            None => endpoints.push((claim.id.clone(), claim.endpoint())),
-            Some(why) => view.refused.push(Refused {
-                node: claim.node.to_owned(),
-                key: Key::Endpoint(claim.id.clone()),
-                why,
-            }),
-        }
-    }
-    view.cluster.endpoints = endpoints.into_iter().collect();
-}
-
-impl Claim<'_> {
-    fn endpoint(&self) -> Endpoint {
-        Endpoint {
-            network: self.id.network().to_owned(),
-            node: self.node.to_owned(),
-            ips: self.record.ips.clone(),
-            mac: self.id.mac(),
-            name: self.record.name.clone(),
-            allowed_ips: Vec::new(),
-            allowed_macs: Vec::new(),
-            allow_ra: false,
-            allow_dhcp_server: false,
-        }
-    }
-}
-
-/// What endpoints that hold have.
-#[derive(Default)]
-struct Taken<'k> {
-    ips: HashMap<(&'k str, IpAddr), &'k EndpointId>,
-    /// By identity, which is the network and the MAC address.
-    macs: HashMap<&'k EndpointId, &'k str>,
-}
-
-impl<'k> Taken<'k> {
-    /// Takes what a claim asks for, where all of it can be and nobody has any of it yet.
-    fn take(&mut self, claim: &Claim<'k>, networks: &BTreeMap<String, Network>) -> Result<(), Why> {
-        let (name, record) = (claim.id.network(), claim.record);
-        let network = networks.get(name).filter(|network| network.vni.get() == record.vni);
-        let network = network.ok_or(Why::NoNetwork)?;
-        for (place, ip) in record.ips.iter().enumerate() {
-            if network.check_address(*ip).is_err() || record.ips[..place].contains(ip) {
-                return Err(Why::Outside(*ip));
-            }
-            if let Some(holder) = self.ips.get(&(name, *ip)) {
-                return Err(Why::Address(*ip, EndpointId::clone(holder)));
-            }
-        }
-        if let Some(holder) = self.macs.get(claim.id) {
-            return Err(Why::Mac((*holder).to_owned()));
-        }
-        self.macs.insert(claim.id, claim.node);
-        self.ips.extend(record.ips.iter().map(|ip| ((name, *ip), claim.id)));
-        Ok(())
-    }
+/// The nodes that are there.
+pub(super) fn nodes(known: &Known, alive: AliveOf<'_>) -> BTreeMap<String, Node> {
+    let visible = known.parts().filter(|(name, _)| alive(name).is_visible());
+    let node = |(name, part): (&str, &Part)| {
+        let vteps = part.node().and_then(|node| Vteps::of(node.vteps.iter().copied()))?;
+        Some((name.to_owned(), Node { name: name.to_owned(), vteps, kind: NodeKind::Agent }))
+    };
+    visible.filter_map(node).collect()
 }

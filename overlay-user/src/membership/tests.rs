@@ -1,6 +1,7 @@
 mod away;
 mod believed;
 mod conflicts;
+mod follow;
 mod scale;
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};

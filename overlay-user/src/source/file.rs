@@ -133,7 +133,7 @@ impl Source for FileSource {
         "file"
     }
 
-    async fn next(&mut self) -> Event {
+    async fn next(&mut self) -> Option<Event> {
         loop {
             // A change meanwhile is for the reading after that.
             if self.reading.is_none() {
@@ -141,7 +141,7 @@ impl Source for FileSource {
                 self.watch_directories();
             }
             if let Some(event) = self.read().await {
-                return event;
+                return Some(event);
             }
         }
     }

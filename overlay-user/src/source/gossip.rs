@@ -1,9 +1,11 @@
 //! The engine `gossip`: every node tells the others what it has, with no server between them.
 //!
-//! `engine` joins chitchat, which carries it, and the membership machine, which says what it comes to; `store` is what
+//! `engine` joins chitchat, which carries it, and the membership machine, which says what it comes to; `current` is the
+//! cluster that is in force, and what of it has changed; `store` is what
 //! a node keeps over restarts; `probe` asks the hosts of silent nodes whether they are there. `Gossip` is the handle by
 //! which the agent and its API change something, and look (`look`); `GossipSource` tells the agent what the cluster is.
 
+mod current;
 mod engine;
 mod join;
 mod look;

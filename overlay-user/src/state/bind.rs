@@ -7,7 +7,7 @@ use overlay_common::MacAddr;
 
 use super::State;
 use crate::{
-    cluster::{Cluster, Endpoint, Network, endpoint_block},
+    cluster::{Cluster, Endpoint, EndpointId, Network, endpoint_block},
     words::{list, quoted, suggestion},
 };
 
@@ -118,11 +118,13 @@ impl State {
         let network =
             cluster.networks.get(wanted.network).ok_or_else(|| unknown_network(cluster, wanted.network))?;
         let choice = Choice::read(wanted, network)?;
-        let fitting: Vec<&Endpoint> = cluster
-            .endpoints
-            .values()
-            .filter(|endpoint| endpoint.network == network.name && choice.selects(endpoint))
-            .collect();
+        let fitting: Vec<&Endpoint> = match choice.id(network) {
+            Some(id) => cluster.endpoints.get(&id).into_iter().collect(),
+            None => {
+                let endpoints = cluster.endpoints.values();
+                endpoints.filter(|other| other.network == network.name && choice.selects(other)).collect()
+            }
+        };
         let here: Vec<&Endpoint> =
             fitting.iter().copied().filter(|endpoint| endpoint.node == self.node_name).collect();
         match (here.as_slice(), fitting.first()) {
@@ -166,6 +168,12 @@ impl<'a> Choice<'a> {
             (None, None, Some(mac)) => endpoint.mac == mac,
             (None, None, None) => true,
         }
+    }
+
+    /// The only endpoint that can be chosen, where that is plain.
+    fn id(&self, network: &Network) -> Option<EndpointId> {
+        let by_mac = self.ips.is_empty() && self.name.is_none();
+        self.mac.filter(|_| by_mac).map(|mac| EndpointId::new(&network.name, mac))
     }
 
     /// What chooses before everything else, after a space.

@@ -1,15 +1,12 @@
 //! `State::tables`: the tables that the kernel should hold.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 
 use super::State;
 use crate::{
-    cluster::{Cluster, Endpoint, Network, Node, NodeKind},
+    cluster::{Cluster, Endpoint, EndpointId, Network, Node, NodeKind},
     event::Underlay,
     tables::{Answers, Fdb, Hook, Ifindex, Net, NodeEntry, Port, Program, Station, Tables, Vtep},
 };
@@ -22,23 +19,32 @@ impl State {
         let cluster = self.cluster()?;
         let underlay = self.underlay()?;
         let mut tables = self.frame(cluster, underlay);
-        let remote: BTreeMap<&str, &Node> =
-            self.remote_nodes(cluster, underlay.vteps).map(|node| (node.name.as_str(), node)).collect();
-        for (id, endpoint) in &cluster.endpoints {
-            let Some(network) = cluster.networks.get(&endpoint.network) else { continue };
-            if endpoint.node == self.node_name {
-                if let Some(ifindex) = self.bound(id) {
-                    let forwards = !endpoint.allowed_ips.is_empty() || !endpoint.allowed_macs.is_empty();
-                    tables.add_place(network, endpoint, &Fdb::Local { ifindex, forwards });
-                    tables.add_port(network, endpoint, ifindex);
-                }
-            } else if let Some(node) = remote.get(endpoint.node.as_str()) {
-                let place = Fdb::Remote { vtep: to(underlay, node), encrypted: network.encrypted };
-                tables.add_place(network, endpoint, &place);
-                tables.members.extend(node.vteps.iter().map(|vtep| (network.vni, vtep)));
-            }
+        for entry in &cluster.endpoints {
+            self.add_endpoint(&mut tables, cluster, underlay, entry);
         }
         Some(tables)
+    }
+
+    /// Adds what follows from an endpoint.
+    pub(super) fn add_endpoint(
+        &self,
+        tables: &mut Tables,
+        cluster: &Cluster,
+        underlay: &Underlay,
+        (id, endpoint): (&EndpointId, &Endpoint),
+    ) {
+        let Some(network) = cluster.networks.get(&endpoint.network) else { return };
+        if endpoint.node == self.node_name {
+            if let Some(ifindex) = self.bound(id) {
+                let forwards = !endpoint.allowed_ips.is_empty() || !endpoint.allowed_macs.is_empty();
+                tables.add_place(network, endpoint, &Fdb::Local { ifindex, forwards });
+                tables.add_port(network, endpoint, ifindex);
+            }
+        } else if let Some(node) = self.remote_node(cluster, underlay.vteps, &endpoint.node) {
+            let place = Fdb::Remote { vtep: to(underlay, node), encrypted: network.encrypted };
+            tables.add_place(network, endpoint, &place);
+            tables.members.extend(node.vteps.iter().map(|vtep| (network.vni, vtep)));
+        }
     }
 
     /// The tables before any endpoint is in them.

@@ -93,7 +93,7 @@ fn underlay() -> Underlay {
     }
 }
 
-fn state_of(text: &str) -> State {
+pub(super) fn state_of(text: &str) -> State {
     let mut state = State::new("h1".to_owned(), 4789);
     state.apply(Event::Cluster(cluster(text)));
     state.apply(Event::Underlay(underlay()));

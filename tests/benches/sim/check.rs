@@ -51,7 +51,8 @@ pub(crate) struct Seen(BTreeMap<Id, Look>);
 
 impl Seen {
     /// Looks at every view: nothing of a living node may have gone that it has not deleted itself.
-    pub(crate) fn look(&mut self, world: &World) -> Result<(), Wrong> {
+    pub(crate) fn look(&mut self, world: &mut World) -> Result<(), Wrong> {
+        world.follow();
         for (id, agent) in world.agents() {
             let start = agent.replica.start_of(id);
             let version = agent.machine.version();
@@ -60,6 +61,9 @@ impl Seen {
                 continue;
             }
             let view = agent.machine.view();
+            if agent.followed.view() != &view {
+                return Err(world.wrong(id, "has followed to another view than all of its records make"));
+            }
             unique(&view).map_err(|wrong| world.wrong(id, &wrong.0))?;
             if view.cluster.endpoints.len() > world.limits.endpoints
                 || view.cluster.networks.len() > world.limits.networks

@@ -112,7 +112,7 @@ pub(crate) fn run(seed: u64, rules: Rules) -> Result<Told, Wrong> {
             befall(&mut world, &plan, &mut told);
         }
         if world.now.is_multiple_of(5 * STEP) {
-            seen.look(&world)?;
+            seen.look(&mut world)?;
         }
     }
     world.heal();

@@ -12,6 +12,7 @@ use overlay_tests::Random;
 use overlay_user::{
     cluster::EndpointId,
     membership::{
+        follow::Followed,
         limits::Limits,
         machine::{Machine, Wanted},
         record::{Key, NetworkRecord, Record},
@@ -65,6 +66,8 @@ impl Host {
 pub(crate) struct Agent {
     pub(crate) machine: Machine,
     pub(crate) replica: Replica,
+    /// The view, kept up to date.
+    pub(crate) followed: Followed,
 }
 
 /// How bad the network is.
@@ -248,6 +251,14 @@ impl World {
     /// The agents that run.
     pub(crate) fn agents(&self) -> impl Iterator<Item = (Id, &Agent)> {
         self.hosts.iter().enumerate().filter_map(|(id, host)| Some((id, host.agent.as_ref()?)))
+    }
+
+    /// Has every agent bring its view up to date.
+    pub(crate) fn follow(&mut self) {
+        for agent in self.hosts.iter_mut().filter_map(|host| host.agent.as_mut()) {
+            // What of it is another is found by who looks.
+            let _news = agent.machine.follow(&mut agent.followed);
+        }
     }
 
     /// The hosts on which somebody can do something.

@@ -84,7 +84,7 @@ impl Machine {
     /// Where it is another's, or nobody's.
     pub fn delete_endpoint(&mut self, id: &EndpointId) -> Result<(), Refusal> {
         let key = Key::Endpoint(id.clone());
-        if self.known.part(&self.name).is_some_and(|part| part.records().contains_key(&key)) {
+        if self.publishes(&key) {
             self.publish(key, None);
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 mod hear;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
 
 use chitchat::{
     ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, spawn_chitchat, transport::Transport,
@@ -11,12 +11,10 @@ use chitchat::{
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::store::Store;
+use super::{current::Current, store::Store};
 use crate::membership::{
-    guard::{Guard, Held},
     machine::{Change, Machine},
     record::Key,
-    resolve::View,
 };
 
 /// How often a node gossips; a change is told at once.
@@ -60,13 +58,7 @@ pub(super) struct Gossiping<'t> {
 pub(super) struct Engine {
     pub(super) machine: Machine,
     pub(super) store: Store,
-    guard: Guard,
-    /// What the guard holds up.
-    held: Option<Held>,
-    /// The view in force, and the version that it is of.
-    view: (u64, Arc<View>),
-    /// Grows while the guard holds something up, which ends by the time.
-    pulse: u64,
+    current: Current,
     chitchat: ChitchatHandle,
     start: u64,
     began: Instant,
@@ -91,14 +83,11 @@ impl Engine {
         gossiping: &Gossiping<'_>,
     ) -> anyhow::Result<Self> {
         let chitchat = spawn(machine.name(), start, gossiping).await?;
-        let guard = Guard::new(machine.name());
+        let current = Current::new(machine.name());
         Ok(Self {
             machine,
             store,
-            guard,
-            held: None,
-            view: (0, Arc::default()),
-            pulse: 0,
+            current,
             chitchat,
             start,
             began: Instant::now(),
@@ -133,7 +122,7 @@ impl Engine {
         let chitchat = self.chitchat.chitchat();
         self.take_in(&*chitchat.lock().await);
         self.machine.tick(self.began.elapsed());
-        self.pulse += u64::from(self.held.is_some());
+        self.current.tick();
     }
 
     /// The same, and publishes what follows.
@@ -142,37 +131,15 @@ impl Engine {
         self.flush().await;
     }
 
-    /// A number that is the same for as long as the view is.
+    /// A number that is the same for as long as nothing can have changed the cluster.
     pub(super) fn version(&self) -> u64 {
-        self.machine.version() + self.pulse
+        self.current.version(&self.machine)
     }
 
-    /// The cluster as it is in force.
-    pub(super) fn view(&mut self) -> Arc<View> {
-        let version = self.version();
-        if self.view.0 != version {
-            let (view, held) = self.guard.next(self.machine.view(), self.began.elapsed());
-            if let (Some(held), None) = (held, self.held) {
-                tracing::error!(
-                    endpoints = held.endpoints,
-                    "most endpoints of other nodes are gone at once; they are kept for a minute"
-                );
-            }
-            self.held = held;
-            self.view = (version, Arc::new(view));
-        }
-        Arc::clone(&self.view.1)
-    }
-
-    /// So many endpoints are kept that are published no more.
-    pub(super) fn held(&self) -> usize {
-        self.held.map_or(0, |held| held.endpoints)
-    }
-
-    /// What is held up is meant.
-    pub(super) fn accept(&mut self) {
-        self.guard.accept();
-        self.pulse += 1;
+    /// The cluster that is in force, brought up to date.
+    pub(super) fn current(&mut self) -> &mut Current {
+        self.current.refresh(&mut self.machine, self.began.elapsed());
+        &mut self.current
     }
 
     /// Keeps what has changed, and then publishes it; where it cannot be kept, that is told and tried again.

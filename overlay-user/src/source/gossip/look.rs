@@ -1,13 +1,14 @@
 //! What the handle of an engine shows.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use super::{
     Gossip, Peer,
     engine::{Engine, Passed},
 };
 use crate::{
-    cluster::EndpointId,
+    cluster::{Cluster, EndpointId},
+    event::Event,
     gossip::{SharedRing, Snapshot},
     membership::{
         ipam::{Ipam, IpamProblem},
@@ -18,18 +19,37 @@ use crate::{
 
 impl Gossip {
     /// The cluster as this node sees it, with what is published and does not hold.
-    pub async fn view(&self) -> Arc<View> {
-        self.engine.lock().await.view()
+    pub async fn view(&self) -> View {
+        let mut engine = self.engine.lock().await;
+        let current = engine.current();
+        View { cluster: current.cluster().clone(), refused: current.refused().to_vec() }
+    }
+
+    /// Looks at the cluster in force.
+    pub async fn look_at<T>(&self, look: impl FnOnce(&Cluster) -> T) -> T {
+        look(self.engine.lock().await.current().cluster())
+    }
+
+    /// What of the cluster has changed since a serial, which is what it is by now then; of serial 0, all has.
+    pub async fn news(&self, serial: &mut u64) -> Option<Event> {
+        let (now, event) = self.engine.lock().await.current().since(*serial);
+        *serial = now;
+        event
+    }
+
+    /// A number that is the same for as long as the cluster in force is.
+    pub async fn serial(&self) -> u64 {
+        self.engine.lock().await.current().serial()
     }
 
     /// So many endpoints are kept that are published no more, since most would have gone at once.
     pub async fn held(&self) -> usize {
-        self.look(Engine::held).await
+        self.engine.lock().await.current().held()
     }
 
     /// That most endpoints are gone is meant: they are kept no longer.
     pub async fn accept(&self) {
-        self.engine.lock().await.accept();
+        self.engine.lock().await.current().accept();
         self.changed.notify_one();
     }
 
@@ -45,32 +65,25 @@ impl Gossip {
 
     /// Whether this node publishes an endpoint, whether it holds or not.
     pub async fn owns(&self, id: &EndpointId) -> bool {
-        let engine = self.engine.lock().await;
-        let key = Key::Endpoint(id.clone());
-        engine.machine.own().any(|(own, _)| *own == key)
+        self.look(|engine| engine.machine.publishes(&Key::Endpoint(id.clone()))).await
     }
 
     /// The endpoints that this node publishes.
     pub async fn own_endpoints(&self) -> Vec<EndpointId> {
-        let engine = self.engine.lock().await;
-        let own = engine.machine.own();
-        own.filter_map(|(key, _)| match key {
-            Key::Endpoint(id) => Some(id.clone()),
-            Key::Node | Key::Network(_) | Key::Block(..) => None,
-        })
-        .collect()
+        self.look(|engine| engine.machine.own().filter_map(|(key, _)| key.endpoint().cloned()).collect())
+            .await
     }
 
     /// What is published and does not hold.
     pub async fn refused(&self) -> Vec<(Refused, Record)> {
         let mut engine = self.engine.lock().await;
-        let view = engine.view();
+        let refused = engine.current().refused().to_vec();
         let known = engine.machine.known();
-        let record = |refused: &Refused| {
+        let record = |refused: Refused| {
             let record = known.part(&refused.node)?.records().get(&refused.key)?.clone();
-            Some((refused.clone(), record))
+            Some((refused, record))
         };
-        view.refused.iter().filter_map(record).collect()
+        refused.into_iter().filter_map(record).collect()
     }
 
     /// All nodes, this one among them, those that are not there too.

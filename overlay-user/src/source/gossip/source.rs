@@ -1,24 +1,23 @@
-//! Tells the agent what the cluster is, no oftener than it can follow.
+//! Tells the agent that the cluster has changed, no oftener than it can follow.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
 use super::Gossip;
-use crate::{cluster::Cluster, event::Event, source::Source};
+use crate::{event::Event, source::Source};
 
 /// So long the agent is spared changes after one, and for a multiple of what that one took.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Of the time at most one part in so many is spent on following the cluster.
 const SHARE: u32 = 4;
 
-/// Tells the agent what the cluster is.
+/// Tells the agent that there is something new.
 pub struct GossipSource {
     gossip: Gossip,
-    told: Option<Cluster>,
-    /// The version of the machine that was told.
-    version: u64,
-    /// When the last change was told, until it is known how long the agent took over it.
+    /// What was told last.
+    serial: u64,
+    /// When that was, until it is known how long the agent took over it.
     told_at: Option<Instant>,
     /// Before that the agent is spared the next change.
     not_before: Instant,
@@ -27,19 +26,7 @@ pub struct GossipSource {
 impl GossipSource {
     /// A source of what an engine has.
     pub fn new(gossip: Gossip) -> Self {
-        Self { gossip, told: None, version: 0, told_at: None, not_before: Instant::now() }
-    }
-
-    /// The cluster, where it is another than was told.
-    async fn news(&mut self) -> Option<Cluster> {
-        let (version, view) = {
-            let mut engine = self.gossip.engine.lock().await;
-            let version = engine.version();
-            (version, (version != self.version).then(|| engine.view()))
-        };
-        self.version = version;
-        let view = view.filter(|view| self.told.as_ref() != Some(&view.cluster));
-        view.map(|view| view.cluster.clone())
+        Self { gossip, serial: 0, told_at: None, not_before: Instant::now() }
     }
 }
 
@@ -48,17 +35,18 @@ impl Source for GossipSource {
         "gossip"
     }
 
-    async fn next(&mut self) -> Event {
+    async fn next(&mut self) -> Option<Event> {
         // It calls again when it has followed the last change.
         if let Some(at) = self.told_at.take() {
             self.not_before = Instant::now() + PAUSE.max(at.elapsed() * SHARE);
         }
         loop {
             sleep_until(self.not_before).await;
-            if let Some(cluster) = self.news().await {
-                self.told = Some(cluster.clone());
+            let serial = self.gossip.serial().await;
+            if serial != self.serial {
+                self.serial = serial;
                 self.told_at = Some(Instant::now());
-                return Event::Cluster(cluster);
+                return None;
             }
             self.gossip.changed.notified().await;
         }

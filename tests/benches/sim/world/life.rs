@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use overlay_user::membership::{
+    follow::Followed,
     machine::Machine,
     record::{Key, Mode, NodeRecord, Record},
 };
@@ -47,7 +48,11 @@ impl World {
             machine.recall(&name, start, records);
         }
         machine.tick(Duration::from_millis(self.now));
-        host.agent = Some(Agent { machine, replica: Replica::start(id, count, host.starts) });
+        host.agent = Some(Agent {
+            machine,
+            replica: Replica::start(id, count, host.starts),
+            followed: Followed::default(),
+        });
         self.publish(id);
     }
 

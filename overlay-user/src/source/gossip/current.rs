@@ -1,0 +1,142 @@
+//! The cluster in force, and what of it has changed lately: who follows it need not go through all of it.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::{
+    cluster::Cluster,
+    event::Event,
+    membership::{
+        follow::{Changes, Followed, News},
+        guard::{Guard, Held},
+        machine::Machine,
+        resolve::Refused,
+    },
+};
+
+/// So many changes of endpoints are remembered; who has missed more is told the whole cluster.
+const MOST: usize = 4096;
+
+/// The cluster in force.
+#[derive(Debug)]
+pub(super) struct Current {
+    followed: Followed,
+    guard: Guard,
+    /// What the guard holds up.
+    held: Option<Held>,
+    /// The version of the machine that it is of, and the pulse.
+    of: (u64, u64),
+    /// Grows while the guard holds something up, which ends by the time.
+    pulse: u64,
+    /// Grows with every change.
+    serial: u64,
+    /// The last changes, one for each serial; none where one of them may have changed anything.
+    log: VecDeque<Changes>,
+}
+
+impl Current {
+    /// That of a node, which knows of nothing yet.
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            followed: Followed::default(),
+            guard: Guard::new(name),
+            held: None,
+            of: (0, 0),
+            pulse: 0,
+            serial: 0,
+            log: VecDeque::new(),
+        }
+    }
+
+    /// Time has come on.
+    pub(super) fn tick(&mut self) {
+        self.pulse += u64::from(self.held.is_some());
+    }
+
+    /// A number that is the same for as long as nothing can have changed the cluster.
+    pub(super) fn version(&self, machine: &Machine) -> u64 {
+        machine.version() + self.pulse
+    }
+
+    /// Brings it up to date.
+    pub(super) fn refresh(&mut self, machine: &mut Machine, now: Duration) {
+        let of = (machine.version(), self.pulse);
+        if of == self.of {
+            return;
+        }
+        self.of = of;
+        match machine.follow(&mut self.followed) {
+            News::Endpoints(changes) if self.guard.lets(&changes) => self.note(changes),
+            News::Endpoints(_) | News::All => self.replace(now),
+        }
+    }
+
+    fn note(&mut self, changes: Changes) {
+        if changes.is_empty() {
+            return;
+        }
+        self.serial += 1;
+        self.log.push_back(changes);
+        let mut count: usize = self.log.iter().map(Changes::len).sum();
+        while count > MOST
+            && let Some(oldest) = self.log.pop_front()
+        {
+            count -= oldest.len();
+        }
+    }
+
+    fn replace(&mut self, now: Duration) {
+        let before = self.guard.in_force().clone();
+        let (view, held) = self.guard.next(self.followed.view().clone(), now);
+        if let (Some(held), None) = (held, self.held) {
+            tracing::error!(
+                endpoints = held.endpoints,
+                "most endpoints of other nodes are gone at once; they are kept for a minute"
+            );
+        }
+        self.held = held;
+        if view.cluster != before || self.serial == 0 {
+            self.serial += 1;
+            self.log.clear();
+        }
+    }
+
+    /// What has changed since a serial, and the serial by now; of serial 0, all has.
+    pub(super) fn since(&self, serial: u64) -> (u64, Option<Event>) {
+        let missed = self.serial.checked_sub(serial).and_then(|missed| usize::try_from(missed).ok());
+        let event = match missed {
+            Some(0) => None,
+            Some(missed) if missed <= self.log.len() => {
+                let last = self.log.iter().skip(self.log.len() - missed);
+                Some(Event::Endpoints(last.flat_map(Changes::clone).collect()))
+            }
+            Some(_) | None => Some(Event::Cluster(self.cluster().clone())),
+        };
+        (self.serial, event)
+    }
+
+    /// A number that is the same for as long as the cluster is.
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// The cluster.
+    pub(super) fn cluster(&self) -> &Cluster {
+        self.guard.in_force()
+    }
+
+    /// What is published and does not hold.
+    pub(super) fn refused(&self) -> &[Refused] {
+        &self.followed.view().refused
+    }
+
+    /// So many endpoints are kept that are published no more.
+    pub(super) fn held(&self) -> usize {
+        self.held.map_or(0, |held| held.endpoints)
+    }
+
+    /// What is held up is meant.
+    pub(super) fn accept(&mut self) {
+        self.guard.accept();
+        self.pulse += 1;
+    }
+}
