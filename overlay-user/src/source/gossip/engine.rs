@@ -146,7 +146,7 @@ impl Engine {
     pub(super) async fn flush(&mut self) {
         let changes = self.machine.take_changes();
         if !changes.is_empty() || self.fault.is_some() {
-            match self.store.keep(self.start, self.machine.own()) {
+            match self.store.keep_changes(&changes, self.machine.own()) {
                 Ok(()) => self.fault = None,
                 Err(error) => self.fault(&error),
             }
@@ -205,6 +205,10 @@ impl Engine {
     /// Starts the gossip again, by another start.
     pub(super) async fn respawn(&mut self, gossiping: &Gossiping<'_>) -> anyhow::Result<()> {
         let start = self.start + 1;
+        // Before anything is told by that number.
+        if let Err(error) = self.store.keep(start, self.machine.own()) {
+            self.fault(&error);
+        }
         self.chitchat = spawn(self.machine.name(), start, gossiping).await?;
         self.start = start;
         self.seen.clear();
