@@ -140,3 +140,87 @@ impl Current {
         self.pulse += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::membership::{
+        machine::Wanted,
+        record::{Definition, Mode, NodeRecord},
+    };
+
+    fn machine() -> Machine {
+        let vteps = vec![IpAddr::from([10, 88, 0, 1])];
+        let node =
+            NodeRecord { vteps, version: "1.0.0".to_owned(), mode: Mode::Up, seq: 0, keys: Vec::new() };
+        let mut machine = Machine::new("h1", 1, node, Vec::new());
+        network(&mut machine, "blue");
+        machine
+    }
+
+    fn network(machine: &mut Machine, name: &str) {
+        let subnets = vec!["10.1.0.0/16".parse().expect("a prefix")];
+        let gateways = Vec::new();
+        let definition =
+            Definition { vni: 0, subnets, gateways, reserved: Vec::new(), mtu: None, internal: false };
+        machine.create_network(name, None, definition).expect("made");
+    }
+
+    fn add(machine: &mut Machine, number: u16) {
+        let [high, low] = number.to_be_bytes();
+        let ips = vec![IpAddr::from([10, 1, high, low])];
+        let wanted = Wanted { network: "blue".to_owned(), ips, mac: None, name: None };
+        machine.add_endpoint(wanted).expect("free");
+    }
+
+    /// How many endpoints are told one by one; none where the whole cluster is.
+    fn told(event: Option<Event>) -> Option<usize> {
+        match event {
+            None => Some(0),
+            Some(Event::Endpoints(changes)) => Some(changes.len()),
+            Some(Event::Cluster(_)) => None,
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn who_follows_is_told_what_it_has_missed() {
+        let (mut machine, mut current) = (machine(), Current::new("h1"));
+        let now = Duration::ZERO;
+        current.refresh(&mut machine, now);
+        let (first, event) = current.since(0);
+        assert_eq!(told(event), None, "the first time it is told all");
+        for number in 1..=2 {
+            add(&mut machine, number);
+            current.refresh(&mut machine, now);
+        }
+        let (second, event) = current.since(first);
+        assert_eq!((second - first, told(event)), (2, Some(2)));
+        assert_eq!(told(current.since(second).1), Some(0));
+        network(&mut machine, "red");
+        current.refresh(&mut machine, now);
+        assert_eq!(told(current.since(second).1), None, "a network is another");
+    }
+
+    #[test]
+    fn who_has_missed_too_much_is_told_all() {
+        let (mut machine, mut current) = (machine(), Current::new("h1"));
+        current.refresh(&mut machine, Duration::ZERO);
+        let first = current.serial();
+        let id = "blue.02420a010001".parse().expect("an id");
+        for _ in 0..=MOST / 2 {
+            add(&mut machine, 1);
+            current.refresh(&mut machine, Duration::ZERO);
+            machine.delete_endpoint(&id).expect("its own");
+            current.refresh(&mut machine, Duration::ZERO);
+        }
+        assert_eq!(told(current.since(first).1), None);
+        assert_eq!(
+            told(current.since(current.serial() - 1).1),
+            Some(1),
+            "the control: of the last it is told"
+        );
+    }
+}
