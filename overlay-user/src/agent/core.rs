@@ -110,7 +110,8 @@ impl Agent {
         self.restore().await.context("cannot list the network devices")?;
         self.give_up_unbound().await;
         self.remove_orphans().await;
-        self.underlay_changed().await;
+        self.read_underlay().await;
+        self.sync().await;
         self.note_state();
         Ok(())
     }
@@ -131,8 +132,16 @@ impl Agent {
         }
     }
 
-    /// Reads the underlay again: device, address, MTU, routes and next hops.
+    /// Looks whether the underlay is another, and follows it. Every device that comes or goes has it looked at.
     pub(super) async fn underlay_changed(&mut self) {
+        // What failed before may go now.
+        if self.read_underlay().await || self.reconciler.error().is_some() {
+            self.sync().await;
+        }
+    }
+
+    /// Reads the underlay again: device, address, MTU, routes and next hops; whether it is another.
+    pub(super) async fn read_underlay(&mut self) -> bool {
         let declared = self.state.own_node().map(|node| node.vteps);
         let remote = |own| self.state.sends_to(own);
         let mut found = self.host.underlay(&self.select, declared, remote).await;
@@ -150,14 +159,16 @@ impl Agent {
                 self.underlay_name = name.or(self.underlay_name.take());
                 self.note_neighbours();
                 self.tell_vteps(underlay.vteps).await;
-                self.state.apply(Event::Underlay(underlay));
                 self.over("underlay");
+                let is_other = self.state.underlay() != Some(&underlay);
+                self.state.apply(Event::Underlay(underlay));
+                is_other
             }
             Err(error) => {
                 self.trouble("underlay", error.to_string(), "restore the underlay; the agent follows");
+                false
             }
         }
-        self.sync().await;
     }
 
     /// Takes in that a device is gone.
@@ -186,7 +197,8 @@ impl Agent {
             }
             Err(error) => tracing::warn!(%error, "cannot list the network devices"),
         }
-        self.underlay_changed().await;
+        self.read_underlay().await;
+        self.sync().await;
     }
 
     /// Compares the kernel with what it should hold, and repairs it.

@@ -12,7 +12,7 @@ use crate::{
     event::Event,
     netlink::{
         socket::RtnlError,
-        veth::{self, Created, VethSpec},
+        veth::{self, Created, VethError, VethSpec},
     },
     netns::{self, NamespaceFds},
     state::Wanted,
@@ -37,8 +37,9 @@ impl Agent {
                 Ok(id)
             }
             Err(refusal) => {
-                self.forget(&id);
-                self.delete_veth(created.host_ifindex).await;
+                self.remove(&id, created.host_ifindex).await.unwrap_or_else(|error| {
+                    tracing::warn!(ifindex = %created.host_ifindex, %error, "a veth stays");
+                });
                 Err(refusal)
             }
         }
@@ -113,8 +114,7 @@ impl Agent {
                 "no container is bound to endpoint {id} on this node; see `overlay endpoint list`"
             )));
         };
-        self.forget(id);
-        self.host.delete_veth(ifindex).await.map_err(|error| Refusal::failed(error.to_string()))?;
+        self.remove(id, ifindex).await.map_err(|error| Refusal::failed(error.to_string()))?;
         tracing::info!(endpoint = %id, "unbound");
         Ok(())
     }
@@ -154,12 +154,13 @@ impl Agent {
                 continue;
             }
             tracing::warn!(endpoint = %id, "not in the cluster any more; its interface is removed");
-            self.forget(&id);
-            self.delete_veth(ifindex).await;
+            if let Err(error) = self.remove(&id, ifindex).await {
+                tracing::warn!(%ifindex, %error, "a veth stays");
+            }
         }
     }
 
-    /// Strikes a binding, and takes its port out of the kernel.
+    /// Strikes the binding of a device that is gone, and takes its port out of the kernel.
     pub(super) fn forget(&mut self, id: &EndpointId) {
         // The error is kept, shown by `status`, and tried again at the next audit.
         let _shown = self.apply(Event::PortDown { id: id.clone() });
@@ -167,10 +168,14 @@ impl Agent {
         self.bindings.remove(id);
     }
 
-    async fn delete_veth(&self, ifindex: Ifindex) {
-        if let Err(error) = self.host.delete_veth(ifindex).await {
-            tracing::warn!(%ifindex, %error, "a veth stays");
-        }
+    /// Strikes a binding, takes its port out of the kernel and removes its veth. On an error that stays, without a port.
+    async fn remove(&mut self, id: &EndpointId, ifindex: Ifindex) -> Result<(), VethError> {
+        let closed = self.close(id);
+        self.mtus.remove(id);
+        self.bindings.remove(id);
+        let deleted = self.host.delete_veth(ifindex).await;
+        self.detach(closed);
+        deleted
     }
 
     /// Gives both ends of each veth the MTU that its network has now.
