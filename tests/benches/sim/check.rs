@@ -61,7 +61,7 @@ impl Seen {
                 continue;
             }
             let view = agent.machine.view();
-            if agent.followed.view() != &view {
+            if agent.followed.1.view() != &view {
                 return Err(world.wrong(id, "has followed to another view than all of its records make"));
             }
             unique(&view).map_err(|wrong| world.wrong(id, &wrong.0))?;

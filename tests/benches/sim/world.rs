@@ -66,8 +66,8 @@ impl Host {
 pub(crate) struct Agent {
     pub(crate) machine: Machine,
     pub(crate) replica: Replica,
-    /// The view, kept up to date.
-    pub(crate) followed: Followed,
+    /// The view, kept up to date, and the version that it is of.
+    pub(crate) followed: (u64, Followed),
 }
 
 /// How bad the network is.
@@ -256,8 +256,12 @@ impl World {
     /// Has every agent bring its view up to date.
     pub(crate) fn follow(&mut self) {
         for agent in self.hosts.iter_mut().filter_map(|host| host.agent.as_mut()) {
-            // What of it is another is found by who looks.
-            let _news = agent.machine.follow(&mut agent.followed);
+            let (version, followed) = &mut agent.followed;
+            if *version != agent.machine.version() {
+                *version = agent.machine.version();
+                // What of it is another is found by who looks.
+                let _news = agent.machine.follow(followed);
+            }
         }
     }
 

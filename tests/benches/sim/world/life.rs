@@ -51,7 +51,7 @@ impl World {
         host.agent = Some(Agent {
             machine,
             replica: Replica::start(id, count, host.starts),
-            followed: Followed::default(),
+            followed: (0, Followed::default()),
         });
         self.publish(id);
     }
