@@ -76,7 +76,13 @@ async fn serve(paths: &Paths, config: Config) -> anyhow::Result<ExitCode> {
     };
     let ring = engine::keys(paths, &config)?;
     let mut agent = Agent::open(paths, &config, options).await?;
-    let mut source = engine::open(paths, &config, ring, &mut agent).await?;
+    let mut source = match engine::open(paths, &config, ring, &mut agent).await {
+        Ok(source) => source,
+        Err(error) => {
+            agent.abandon();
+            return Err(error);
+        }
+    };
     if config.trace.sample > 0
         && let Some(trace) = agent.take_trace()
     {

@@ -83,7 +83,10 @@ impl Handle {
 impl Control for Handle {
     async fn status(&self) -> Answer<Status> {
         let gossip = match self.gossip().await {
-            Some(gossip) => Some(members::status(&gossip).await),
+            Some(gossip) => {
+                self.0.lock().await.note_gossip().await;
+                Some(members::status(&gossip).await)
+            }
             None => None,
         };
         let status = report::status(&mut *self.0.lock().await)?;

@@ -80,6 +80,13 @@ impl Agent {
         })
     }
 
+    /// Undoes what `open` has made, for who cannot take part in the cluster.
+    pub(super) fn abandon(self) {
+        if let Err(error) = self.reconciler.datapath.abandon() {
+            tracing::warn!(%error, "what was made ready stays pinned");
+        }
+    }
+
     /// The reader of sampled traces, where there are any.
     pub(super) fn take_trace(&mut self) -> Option<TraceReader> {
         self.reconciler.datapath.take_trace()

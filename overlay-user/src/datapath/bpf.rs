@@ -188,6 +188,13 @@ impl Bpf {
         Ok(())
     }
 
+    /// Forgets what was made ready, as if no agent had been started: where nothing was pinned before, nothing is.
+    pub fn abandon(mut self) -> Result<(), DatapathError> {
+        self.roll_back()?;
+        self.pins.remove_empty();
+        Ok(())
+    }
+
     /// Puts the programs in force that were before, at every link, and forgets what was made ready.
     pub fn roll_back(&mut self) -> Result<(), DatapathError> {
         if self.stage == Stage::Settled {

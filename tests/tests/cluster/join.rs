@@ -116,6 +116,26 @@ fn a_name_is_one_nodes() {
     carried.assert_whole("a name claimed twice");
 }
 
+#[test]
+fn an_agent_that_is_refused_its_name_leaves_nothing() {
+    let mut fleet = Fleet::unstarted("refused", 3);
+    let token = init(&fleet.lab.hosts[0]);
+    fleet.lab.hosts[0].spawn_agent().expect("started");
+    fleet.lab.hosts[0].wait_agent().expect("it answers");
+    fleet.lab.hosts[1].join = Some(token.clone());
+    fleet.lab.hosts[1].start_agent().expect("started");
+    fleet.lab.hosts[2].set_node("name", "h2").expect("written");
+    let (code, said) = refused(&fleet.lab.hosts[2], &token);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("another node named \"h2\""), "{said}");
+    assert!(!fleet.lab.hosts[2].pin_dir.exists(), "nothing is pinned");
+    // The control: by its own name it is let in.
+    fleet.lab.hosts[2].set_node("name", "h3").expect("written");
+    fleet.lab.hosts[2].join = Some(token);
+    fleet.lab.hosts[2].start_agent().expect("started");
+    assert!(fleet.lab.hosts[2].pin_dir.join("maps").exists());
+}
+
 /// A host that counted its starts by a clock of ten years from now, and then lost its state and has the right time.
 #[test]
 fn a_lost_state_and_a_clock_years_off_are_no_hindrance() {
@@ -145,21 +165,23 @@ fn a_lost_state_and_a_clock_years_off_are_no_hindrance() {
     figure("join", "an endpoint of who lost state and clock is on all", millis(seen.sum()));
 }
 
-fn content(path: &std::path::Path) -> serde_json::Value {
+/// The first line, which has all, and those of the changes since.
+fn content(path: &std::path::Path) -> (serde_json::Value, String) {
     let text = fs::read_to_string(path).expect("a file");
-    serde_json::from_str(&text).expect("JSON")
+    let (first, changes) = text.split_once('\n').expect("a line");
+    (serde_json::from_str(first).expect("JSON"), changes.to_owned())
 }
 
 fn start_of(path: &std::path::Path) -> u64 {
-    content(path)["content"]["start"].as_u64().expect("a number")
+    content(path).0["content"]["start"].as_u64().expect("a number")
 }
 
 /// Sets the number of the last start, so many seconds ahead.
 fn set_start(path: &std::path::Path, ahead: u64) {
-    let mut document = content(path);
+    let (mut document, changes) = content(path);
     let start = document["content"]["start"].as_u64().expect("a number");
     document["content"]["start"] = (start + ahead).into();
     let sum = overlay_common::hash::fnv1a(serde_json::to_vec(&document["content"]).expect("JSON"));
     document["checksum"] = format!("{sum:016x}").into();
-    fs::write(path, serde_json::to_vec(&document).expect("JSON")).expect("written");
+    fs::write(path, format!("{document}\n{changes}")).expect("written");
 }

@@ -89,6 +89,14 @@ impl Pins {
         absent_is_done(fs::remove_dir_all(self.set(Set::Next))).map_err(failed("use the pin directory"))
     }
 
+    /// Removes the directories, where nothing is in them.
+    pub(super) fn remove_empty(&self) {
+        for dir in [self.root.join("links"), self.root.clone()] {
+            // It fails where something is.
+            let _is_used = fs::remove_dir(dir);
+        }
+    }
+
     /// Puts the maps of the next set in the place of the current ones, which it has afterwards.
     pub(super) fn exchange_maps(&self) -> Result<(), DatapathError> {
         exchange(&self.maps(Set::Next), &self.maps(Set::Current))
