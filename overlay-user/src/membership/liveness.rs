@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::record::Mode;
 
-/// So long a node may be silent.
+/// So long a node may be silent, where its heartbeats come soon: the least that an engine may say.
 pub const SILENCE: Duration = Duration::from_secs(4);
 /// So long a node that said it would come back may be silent.
 pub const UPGRADE: Duration = Duration::from_mins(2);
@@ -47,9 +47,11 @@ struct Signs {
 }
 
 /// The last signs of life of every peer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Liveness {
     peers: BTreeMap<String, Signs>,
+    /// So long a node may be silent.
+    silence: Duration,
     /// What the clock was last.
     clock: Duration,
     /// How long this node has been awake: all times are of that.
@@ -58,7 +60,24 @@ pub struct Liveness {
     was_late: bool,
 }
 
+impl Default for Liveness {
+    fn default() -> Self {
+        Self {
+            peers: BTreeMap::new(),
+            silence: SILENCE,
+            clock: Duration::ZERO,
+            now: Duration::ZERO,
+            was_late: false,
+        }
+    }
+}
+
 impl Liveness {
+    /// From now on, a node may be silent for so long: the longer, the longer its heartbeats take to come.
+    pub fn set_silence(&mut self, silence: Duration) {
+        self.silence = silence;
+    }
+
     /// The time it is by a monotonic clock.
     ///
     /// While that jumps, by a second or by an hour, nothing ages: neither anybody's silence nor this node's claims.
@@ -99,11 +118,11 @@ impl Liveness {
         let away = self.now.saturating_sub(signs.answered.max(signs.heard));
         if mode == Mode::Leaving {
             Alive::Gone
-        } else if silent <= SILENCE {
+        } else if silent <= self.silence {
             Alive::Up
         } else if mode == Mode::Upgrading && silent <= UPGRADE {
             Alive::Upgrading
-        } else if away <= SILENCE {
+        } else if away <= self.silence {
             Alive::AgentDown
         } else if away <= RECLAIM {
             Alive::Dead
@@ -114,10 +133,10 @@ impl Liveness {
 
     /// The peers whose hosts are to be asked, being silent for more than half of what they may.
     pub fn silent(&self) -> impl Iterator<Item = &str> {
-        let now = self.now;
+        let (now, half) = (self.now, self.silence / 2);
         self.peers
             .iter()
-            .filter(move |(_, signs)| now.saturating_sub(signs.heard) > SILENCE / 2)
+            .filter(move |(_, signs)| now.saturating_sub(signs.heard) > half)
             .map(|(node, _)| node.as_str())
     }
 

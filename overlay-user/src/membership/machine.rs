@@ -186,6 +186,11 @@ impl Machine {
         node != self.name && self.known.lower(node, start)
     }
 
+    /// So long a peer may be silent: as long as its heartbeats take to come.
+    pub fn set_silence(&mut self, silence: Duration) {
+        self.liveness.set_silence(silence);
+    }
+
     /// A heartbeat of a peer has come.
     pub fn heard(&mut self, node: &str) {
         self.liveness.heard(node);

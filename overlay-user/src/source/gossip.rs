@@ -9,6 +9,7 @@ mod current;
 mod engine;
 mod join;
 mod look;
+mod pace;
 mod probe;
 mod source;
 mod store;
@@ -29,7 +30,7 @@ use ipnet::IpNet;
 use overlay_common::Vni;
 use tokio::{
     sync::{Mutex, Notify, watch},
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
 use self::engine::{Engine, Gossiping};
@@ -166,10 +167,15 @@ impl Gossip {
         let mut turn = interval(TURN);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut version, mut kept) = (0, Instant::now());
+        let mut due = Instant::now();
         loop {
             tokio::select! {
                 _ = turn.tick() => {}
                 () = self.wake.notified() => sleep(GATHER).await,
+                () = sleep_until(due) => {
+                    due = self.engine.lock().await.gossip();
+                    continue;
+                }
             }
             let mut engine = self.engine.lock().await;
             if engine.has_ended() {
@@ -185,7 +191,7 @@ impl Gossip {
                 continue;
             }
             engine.turn().await;
-            engine.tell();
+            due = engine.gossip();
             if engine.version() != version {
                 version = engine.version();
                 self.changed.notify_one();

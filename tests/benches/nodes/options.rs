@@ -10,7 +10,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_delimiter = ',',
-        default_values_t = [10, 25, 50, 100],
+        default_values_t = [10, 25, 50, 100, 200],
         value_parser = clap::value_parser!(u16).range(2..=500)
     )]
     pub(crate) nodes: Vec<u16>,

@@ -120,6 +120,24 @@ fn silence_is_death_only_where_the_host_is_silent_too() {
 }
 
 #[test]
+fn a_node_may_be_silent_for_as_long_as_is_said() {
+    let mut liveness = Liveness::default();
+    liveness.heard("h2");
+    liveness.set_silence(SILENCE * 3);
+    let mut states = Vec::new();
+    for quarter in 1..=24 {
+        let now = SILENCE / 4 * quarter;
+        liveness.tick(now);
+        states.push((liveness.of("h2", Mode::Up), liveness.silent().count()));
+    }
+    // Asked from the half on, and dead past the whole.
+    let expected = [[(Alive::Up, 0); 6], [(Alive::Up, 1); 6], [(Alive::Dead, 1); 6], [(Alive::Dead, 1); 6]];
+    assert_eq!(states, expected.concat());
+    liveness.set_silence(SILENCE * 7);
+    assert_eq!(liveness.of("h2", Mode::Up), Alive::Up, "where heartbeats take longer, it is not");
+}
+
+#[test]
 fn a_host_that_was_busy_takes_nobody_for_dead() {
     let mut liveness = Liveness::default();
     let minute = Duration::from_mins(1);

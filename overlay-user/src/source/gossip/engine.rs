@@ -2,7 +2,12 @@
 
 mod hear;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
 
 use chitchat::{
     ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, spawn_chitchat, transport::Transport,
@@ -11,14 +16,19 @@ use chitchat::{
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use super::{current::Current, store::Store};
+use super::{
+    current::Current,
+    pace::{self, Pace},
+    store::Store,
+};
 use crate::membership::{
+    liveness::Alive,
     machine::{Change, Machine},
     record::Key,
 };
 
-/// How often a node gossips; a change is told at once.
-const INTERVAL: Duration = Duration::from_millis(200);
+/// How often chitchat sees to what it has forgotten, and gossips of its own accord; between, `Pace` says when.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// So long chitchat tells of what was deleted. A peer that was away for longer is told all anew.
 const TOMBSTONES: Duration = Duration::from_mins(10);
 /// So long chitchat remembers an earlier start, or a node that is gone.
@@ -60,6 +70,9 @@ pub(super) struct Engine {
     pub(super) store: Store,
     current: Current,
     chitchat: ChitchatHandle,
+    pace: Pace,
+    own: SocketAddr,
+    seeds: Vec<SocketAddr>,
     start: u64,
     began: Instant,
     seen: BTreeMap<ChitchatId, Seen>,
@@ -89,6 +102,9 @@ impl Engine {
             store,
             current,
             chitchat,
+            pace: Pace::new(),
+            own: gossiping.address,
+            seeds: gossiping.seeds.clone(),
             start,
             began: Instant::now(),
             seen: BTreeMap::new(),
@@ -121,6 +137,7 @@ impl Engine {
     pub(super) async fn listen(&mut self) {
         let chitchat = self.chitchat.chitchat();
         self.take_in(&*chitchat.lock().await);
+        self.machine.set_silence(pace::silence(self.addresses.len()));
         self.machine.tick(self.began.elapsed());
         self.current.tick();
     }
@@ -181,19 +198,48 @@ impl Engine {
         self.fault = Some(fault);
     }
 
-    /// Tells peers at once of what was published.
-    pub(super) fn tell(&mut self) {
-        if !std::mem::take(&mut self.untold) {
-            return;
+    /// Gossips as far as it is due; when there is more of it to do.
+    pub(super) fn gossip(&mut self) -> Instant {
+        let (now, peers) = (Instant::now(), self.addresses.len());
+        if self.untold && self.pace.tells(now) {
+            self.untold = false;
+            self.tell();
         }
-        let mut peers: Vec<&SocketAddr> = self.addresses.values().collect();
+        if self.pace.beats(now, peers) {
+            self.beat();
+        }
+        let tell = self.pace.tell_due().filter(|_| self.untold);
+        tell.into_iter().chain(self.pace.beat_due(peers)).min().unwrap_or(now)
+    }
+
+    /// Tells peers at once of what was published.
+    fn tell(&self) {
+        let mut peers: Vec<SocketAddr> = self.addresses.values().copied().collect();
         // Another start at each change, so that no peer is always the last to know.
         let count = peers.len().max(1);
         peers.rotate_left((self.machine.version() % count as u64) as usize);
-        for peer in peers.into_iter().take(TOLD_AT_ONCE) {
-            if let Err(error) = self.chitchat.gossip(*peer) {
-                tracing::warn!("cannot gossip: {error:#}");
-            }
+        peers.into_iter().take(TOLD_AT_ONCE).for_each(|peer| self.gossip_with(peer));
+    }
+
+    /// Gossips with a peer or two.
+    fn beat(&mut self) {
+        let up: BTreeSet<SocketAddr> = self
+            .addresses
+            .iter()
+            .filter(|(name, _)| self.machine.alive(name) == Alive::Up)
+            .map(|(_, address)| *address)
+            .collect();
+        let heard_of = self.seen.keys().map(|id| id.gossip_advertise_addr);
+        let away = heard_of
+            .chain(self.seeds.iter().copied())
+            .filter(|address| *address != self.own && !up.contains(address))
+            .collect();
+        self.pace.choose(&up, &away).for_each(|peer| self.gossip_with(peer));
+    }
+
+    fn gossip_with(&self, peer: SocketAddr) {
+        if let Err(error) = self.chitchat.gossip(peer) {
+            tracing::warn!("cannot gossip: {error:#}");
         }
     }
 
@@ -278,12 +324,12 @@ async fn spawn(name: &str, start: u64, gossiping: &Gossiping<'_>) -> anyhow::Res
     let config = ChitchatConfig {
         chitchat_id: ChitchatId::new(name, start, gossiping.address),
         cluster_id: "overlay".to_owned(),
-        gossip_interval: INTERVAL,
+        gossip_interval: HOUSEKEEPING,
         listen_addr: gossiping.address,
         seed_nodes: gossiping.seeds.iter().map(ToString::to_string).collect(),
         failure_detector_config: FailureDetectorConfig {
             dead_node_grace_period: REMEMBERED,
-            initial_interval: INTERVAL * 2,
+            initial_interval: pace::SLOWEST * 2,
             ..FailureDetectorConfig::default()
         },
         marked_for_deletion_grace_period: TOMBSTONES,

@@ -123,6 +123,7 @@ async fn listen(engine: &mut Engine, options: &Options, knows_peers: bool) {
     while began.elapsed() < LISTEN {
         sleep(LOOK).await;
         engine.listen().await;
+        engine.gossip();
         let all = engine.peers() > 0 && engine.unheard().await == 0;
         if all && began.elapsed() >= QUIET {
             return;

@@ -1,5 +1,7 @@
 //! Real chitchat under paused time, over channels instead of sockets.
 
+mod many;
+
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use chitchat::transport::ChannelTransport;
