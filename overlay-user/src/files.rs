@@ -20,17 +20,41 @@ pub(crate) fn absent_is_done(result: io::Result<()>) -> io::Result<()> {
 
 /// Replaces a file in one step; only its owner may read it.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let new = write_beside(path, "new", text)?;
+    fs::rename(&new, path)?;
+    keep_name(path)
+}
+
+/// Makes a file in one step, whole, where there is none; only its owner may read it.
+///
+/// # Errors
+///
+/// `AlreadyExists` where there is one, made by another meanwhile as well.
+pub(crate) fn create(path: &Path, text: &[u8]) -> io::Result<()> {
+    // Of this thread alone: another may be making the same.
+    let new = write_beside(path, &format!("new-{}", rustix::thread::gettid()), text)?;
+    let made = fs::hard_link(&new, path);
+    fs::remove_file(&new)?;
+    made?;
+    keep_name(path)
+}
+
+/// Writes a file beside another; its path.
+fn write_beside(path: &Path, extension: &str, text: &[u8]) -> io::Result<PathBuf> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
-    let new = beside(path, "new");
+    let new = beside(path, extension);
     // One that was left behind may be anybody's to read.
     absent_is_done(fs::remove_file(&new))?;
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text)?;
     file.sync_all()?;
-    fs::rename(&new, path)?;
-    // The name, too, is to be there after a power cut.
+    Ok(new)
+}
+
+/// Has the name of a file be there after a power cut, too.
+fn keep_name(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(dir) if dir != Path::new("") => fs::File::open(dir)?.sync_all(),
         Some(_) | None => Ok(()),

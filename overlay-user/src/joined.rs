@@ -93,9 +93,18 @@ pub fn init(state_dir: &Path, seed: SocketAddr) -> Result<JoinToken, JoinedError
         return Err(JoinedError::Already { path });
     }
     let key = Key::generate().map_err(JoinedError::Key)?;
-    keep_seeds(state_dir, &[seed])?;
-    KeyRing::create(&path, key.clone())?;
-    Ok(JoinToken::new(key, vec![seed])?)
+    let token = JoinToken::new(key.clone(), vec![seed])?;
+    match KeyRing::create(&path, key) {
+        Ok(_) => {}
+        Err(RingError::Exists { path }) => return Err(JoinedError::Already { path }),
+        Err(error) => return Err(error.into()),
+    }
+    if let Err(error) = keep_seeds(state_dir, &[seed]) {
+        // Without its seeds it is no cluster's.
+        let _gone = fs::remove_file(&path);
+        return Err(error);
+    }
+    Ok(token)
 }
 
 /// Joins the cluster of a token; one that the host is of already is left as it is, but for the seeds.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -158,12 +158,15 @@ impl KeyRing {
     /// Where there is a file, or it cannot be written.
     pub fn create(path: &Path, key: Key) -> Result<Self, RingError> {
         let ring = Self { path: Some(path.to_owned()), ..Self::unkept(key) };
-        // A link that leads nowhere is a file, too.
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(RingError::Exists { path: path.to_owned() });
+        let made = ring.text().and_then(|text| files::create(path, &text));
+        match made {
+            Ok(()) => Ok(ring),
+            // A link that leads nowhere is a file, too.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(RingError::Exists { path: path.to_owned() })
+            }
+            Err(error) => Err(RingError::Unwritable { path: path.to_owned(), error }),
         }
-        ring.write()?;
-        Ok(ring)
     }
 
     /// A ring with one key, which is in use, and no file.

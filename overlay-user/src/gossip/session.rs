@@ -30,7 +30,7 @@ use super::{
     key,
     limit::Limit,
     peers::Peers,
-    seal::{Opened, Security},
+    seal::Security,
 };
 
 /// A cookie is good for as long as this, and at most twice as long.
@@ -174,20 +174,25 @@ impl Core {
         if is_of_a_peer && !self.peers.is_there(now, from, opened.from) {
             return Err(self.question(now, from, length, received));
         }
-        // After both: neither what was for others nor a copy from elsewhere must move the window, or the copy that comes
-        // first would have the real one refused.
+        if let Said::Answer { echo, .. } | Said::Confirm { echo } = opened.body.said
+            && !self.is_cookie(now, from, echo)
+        {
+            return Err(Refusal::OtherSession);
+        }
+        // After all of these: neither what was for others nor a copy from elsewhere must move the window, or the copy that
+        // comes first would have the real one refused.
         if !self.peers.is_fresh(opened.from, opened.counter) {
             return Err(Refusal::Replayed);
         }
         match opened.body.said {
             Said::Hello { .. } => {}
-            Said::Answer { echo, cookie } => {
-                self.establish(now, from, &opened, echo)?;
+            Said::Answer { cookie, .. } => {
+                self.peers.establish(now, from, opened.from, opened.counter);
                 received.replies.extend(self.seal(opened.from, Said::Confirm { echo: cookie }));
                 self.flush(now, from, opened.from, received);
             }
-            Said::Confirm { echo } => {
-                self.establish(now, from, &opened, echo)?;
+            Said::Confirm { .. } => {
+                self.peers.establish(now, from, opened.from, opened.counter);
                 self.flush(now, from, opened.from, received);
             }
             said @ (Said::Ping { .. } | Said::Pong { .. } | Said::Data(_)) => {
@@ -216,20 +221,10 @@ impl Core {
         joined.message
     }
 
-    /// Notes that a session is at an address, where the echo is of a cookie that went there.
-    fn establish(
-        &mut self,
-        now: Duration,
-        from: SocketAddr,
-        opened: &Opened<'_>,
-        echo: u64,
-    ) -> Result<(), Refusal> {
+    /// Whether an echo is of a cookie that went to an address not long ago.
+    fn is_cookie(&self, now: Duration, address: SocketAddr, echo: u64) -> bool {
         let former = now.saturating_sub(Duration::from_secs(COOKIE));
-        if echo != self.cookie(now, from) && echo != self.cookie(former, from) {
-            return Err(Refusal::OtherSession);
-        }
-        self.peers.establish(now, from, opened.from, opened.counter);
-        Ok(())
+        echo == self.cookie(now, address) || echo == self.cookie(former, address)
     }
 
     /// Sends what has waited.

@@ -34,6 +34,19 @@ pub enum TokenError {
     /// Its number of seeds.
     #[error("a join token has 1 to {MOST_SEEDS} seeds, not {0}; name so many nodes of the cluster")]
     Seeds(usize),
+    /// A seed that is another host's on every device.
+    #[error(
+        "the seed {0} is link-local, which other hosts cannot find; give an address that all hosts reach"
+    )]
+    LinkLocal(SocketAddr),
+}
+
+/// Whether an address has a meaning on one link only (RFC 3927, RFC 4291 section 2.5.6).
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
 }
 
 impl JoinToken {
@@ -41,8 +54,11 @@ impl JoinToken {
     ///
     /// # Errors
     ///
-    /// Where there is no seed, or more than eight.
+    /// Where there is no seed, or more than eight, or one is link-local.
     pub fn new(key: Key, seeds: Vec<SocketAddr>) -> Result<Self, TokenError> {
+        if let Some(seed) = seeds.iter().find(|seed| is_link_local(seed.ip())) {
+            return Err(TokenError::LinkLocal(*seed));
+        }
         match seeds.len() {
             1..=MOST_SEEDS => Ok(Self { key, seeds }),
             other => Err(TokenError::Seeds(other)),
@@ -156,6 +172,21 @@ mod tests {
             let token = token(seeds);
             assert_eq!(token.to_string().parse(), Ok(token.clone()));
             assert_eq!(format!(" {token}\n").parse(), Ok(token), "copied with what surrounds it");
+        }
+    }
+
+    #[test]
+    fn a_seed_is_one_for_every_host() {
+        let key = || Key::from_parts(KeyId::from_bytes([1, 2, 3, 4]), [0xa5; Key::LEN]);
+        for (seed, is_one) in [
+            ("[fe80::1]:7946", false),
+            ("[fe80::1%2]:7946", false),
+            ("169.254.1.1:7946", false),
+            ("[fd00::1]:7946", true),
+            ("192.168.1.1:7946", true),
+        ] {
+            let seed: SocketAddr = seed.parse().expect("an address");
+            assert_eq!(JoinToken::new(key(), vec![seed]).is_ok(), is_one, "{seed}");
         }
     }
 

@@ -7,6 +7,7 @@ mod busy;
 mod churn;
 mod death;
 mod fleet;
+mod full;
 mod hostile;
 mod join;
 mod killed;

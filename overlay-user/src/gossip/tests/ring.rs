@@ -33,6 +33,27 @@ fn what_is_changed_is_kept() {
 }
 
 #[test]
+fn of_those_who_make_a_ring_at_once_one_does() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("keyring.json");
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let make = |byte| {
+            scope.spawn({
+                let path = &path;
+                move || KeyRing::create(path, key(byte)).map(|_| byte)
+            })
+        };
+        let makers: Vec<_> = (1..=8).map(make).collect();
+        makers.into_iter().map(|maker| maker.join().expect("it ends")).collect()
+    });
+    let first: Vec<u8> = made.iter().filter_map(|made| made.as_ref().ok().copied()).collect();
+    assert_eq!(first.len(), 1, "{made:?}");
+    assert_eq!(KeyRing::open(&path).expect("whole").in_use(), Some(&key(first[0])));
+    let others = made.iter().filter(|made| matches!(made, Err(RingError::Exists { .. }))).count();
+    assert_eq!(others, 7, "{made:?}");
+}
+
+#[test]
 fn a_ring_of_another_user_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("keyring.json");

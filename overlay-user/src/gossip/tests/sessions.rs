@@ -82,6 +82,23 @@ fn a_copy_from_elsewhere_that_comes_first_does_not_stop_the_real_one() {
 }
 
 #[test]
+fn nor_does_it_stop_who_shows_that_it_has_another_address() {
+    let (mut one, mut other) = pair();
+    let datagrams = one.send(START, &other, b"moved");
+    one.address = SocketAddr::from(([198, 51, 100, 1], 9));
+    let hello = other.take(START, one.address, &datagrams);
+    let answer = one.take(START, other.address, &hello);
+    let elsewhere = SocketAddr::from(([198, 51, 100, 2], 9));
+    let before = other.counters.snapshot().other_session;
+    other.take(START, elsewhere, &answer);
+    assert_eq!(other.counters.snapshot().other_session, before + 1, "its cookie went to another address");
+    other.take(START, one.address, &answer);
+    let datagrams = one.send(START, &other, b"here");
+    carry(START, &mut one, &mut other, datagrams);
+    assert_eq!(other.messages, [b"here"], "the real one");
+}
+
+#[test]
 fn a_recorded_hello_is_answered_once_and_keeps_no_room_from_others() {
     let (mut one, mut other) = (Node::new(1, security(1)), Node::new(2, security(1)));
     let hello = one.send(START, &other, b"x");
