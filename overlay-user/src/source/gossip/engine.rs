@@ -78,8 +78,8 @@ pub(super) struct Engine {
     seen: BTreeMap<ChitchatId, Seen>,
     /// Addresses of peers by name.
     addresses: BTreeMap<String, SocketAddr>,
-    /// Where another node of this node's name gossips from.
-    double: Option<SocketAddr>,
+    /// Where another node of this node's name gossips from, and when it was last heard.
+    double: Option<(SocketAddr, Instant)>,
     passed: BTreeMap<String, Passed>,
     /// Whether something was published that peers have not been told of.
     untold: bool,
@@ -296,7 +296,8 @@ impl Engine {
 
     /// Where another node of this node's name gossips from.
     pub(super) fn double(&self) -> Option<SocketAddr> {
-        self.double
+        let silence = pace::silence(self.addresses.len());
+        self.double.filter(|(_, heard)| heard.elapsed() <= silence).map(|(address, _)| address)
     }
 
     /// Where a peer gossips.

@@ -196,6 +196,9 @@ async fn a_name_that_another_has_is_refused_and_the_other_goes_on() {
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("two of one name"),
     }
+    assert_eq!(nodes[1].double().await, Some(address(3)), "whose name it is sees it, too");
+    sleep(SILENCE * 2).await;
+    assert_eq!(nodes[1].double().await, None, "until it is gone");
     nodes[0].create_network("blue", None, blue()).await.expect("made");
     agree(&nodes, 0).await;
     world.start(3).await;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chitchat::{Chitchat, ChitchatId, NodeState};
+use tokio::time::Instant;
 
 use super::{BEATS_OF_A_DOUBLE, Engine, Seen};
 use crate::membership::{known::Learned, record::Key};
@@ -15,9 +16,10 @@ impl Engine {
         for (id, state) in states.iter().filter(|(id, _)| *id != own) {
             let seen = self.seen.get(id).copied().unwrap_or_default();
             let seen = if id.node_id == own.node_id {
-                let seen = beaten(seen, state);
-                if seen.beats >= BEATS_OF_A_DOUBLE && id.gossip_advertise_addr != own.gossip_advertise_addr {
-                    self.double = Some(id.gossip_advertise_addr);
+                let (before, seen) = (seen.beats, beaten(seen, state));
+                let is_there = seen.beats > before && seen.beats >= BEATS_OF_A_DOUBLE;
+                if is_there && id.gossip_advertise_addr != own.gossip_advertise_addr {
+                    self.double = Some((id.gossip_advertise_addr, Instant::now()));
                 }
                 seen
             } else {
