@@ -23,12 +23,12 @@ pub(super) async fn create_network(gossip: &Gossip, create: &NetworkCreate) -> A
         return Err(Refusal::invalid("--encrypted: this version cannot encrypt; leave it out"));
     }
     wanted::has_subnets(create)?;
-    let subnets = wanted::subnets(create)?;
+    let (subnets, gateways) = (wanted::subnets(create)?, wanted::gateways(create)?);
     let vni = create.vni.map(wanted::vni).transpose()?;
     // As a cluster file with it alone would be. One that is to be chosen is sound.
     let any = vni.map_or_else(|| wanted::vni(1), Ok)?;
-    wanted::check_block(&network_block(&create.name, any, &subnets, create.mtu))?;
-    let definition = definition(subnets, Vec::new(), create.mtu);
+    wanted::check_block(&network_block(&create.name, any, &subnets, &gateways, create.mtu))?;
+    let definition = definition(subnets, gateways, create.mtu);
     gossip.create_network(&create.name, vni, definition).await.map_err(refusal)?;
     Ok(())
 }

@@ -139,8 +139,8 @@ pub(super) fn network_block(agent: &Agent, create: &NetworkCreate) -> Answer<Str
             "--vni: VNI {vni} belongs to network {owner:?}; choose another"
         )));
     }
-    let subnets = wanted::subnets(create)?;
-    let mut block = cluster::network_block(&create.name, vni, &subnets, create.mtu);
+    let (subnets, gateways) = (wanted::subnets(create)?, wanted::gateways(create)?);
+    let mut block = cluster::network_block(&create.name, vni, &subnets, &gateways, create.mtu);
     if create.encrypted {
         block += "encrypted = true\n";
     }

@@ -1,5 +1,7 @@
 //! What a request says of a network that is wanted, read: by every engine alike.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use overlay_common::Vni;
 
@@ -27,6 +29,16 @@ pub(super) fn subnets(wanted: &NetworkCreate) -> Answer<Vec<IpNet>> {
         })
     };
     wanted.subnets.iter().map(read).collect()
+}
+
+/// The addresses of its gateway, each for itself.
+pub(super) fn gateways(wanted: &NetworkCreate) -> Answer<Vec<IpAddr>> {
+    let read = |text: &String| {
+        text.parse::<IpAddr>().map_err(|_| {
+            Refusal::invalid(format!("--gateway: {text:?} is no address; write it like 10.1.0.254"))
+        })
+    };
+    wanted.gateways.iter().map(read).collect()
 }
 
 /// A VNI.

@@ -128,8 +128,14 @@ async fn refusals_keep_their_status_and_words() {
     let client = server.client();
     let unknown = client.get::<NetworkInfo>(&format!("/v1/networks/{}", segment("no such/net?"))).await;
     assert_eq!(refusal(unknown), (404, "network \"no such/net?\" does not exist".into()));
-    let create =
-        NetworkCreate { name: "red".into(), vni: None, subnets: Vec::new(), mtu: None, encrypted: false };
+    let create = NetworkCreate {
+        name: "red".into(),
+        vni: None,
+        subnets: Vec::new(),
+        gateways: Vec::new(),
+        mtu: None,
+        encrypted: false,
+    };
     let created = client.post::<NetworkInfo>("/v1/networks", &create, &[], TIMEOUT).await;
     assert_eq!(refusal(created), (409, "paste red into cluster.toml".into()));
     assert_eq!(refusal(client.delete("/v1/endpoints/x").await), (500, "the kernel refused".into()));

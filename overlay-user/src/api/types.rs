@@ -179,6 +179,9 @@ pub struct NetworkCreate {
     /// Its subnets.
     #[serde(default)]
     pub subnets: Vec<String>,
+    /// The addresses of its gateway, which no endpoint gets; at most eight.
+    #[serde(default)]
+    pub gateways: Vec<String>,
     /// The MTU of its endpoints.
     #[serde(default)]
     pub mtu: Option<u16>,

@@ -229,6 +229,9 @@ pub(super) struct NetworkCreate {
     /// A subnet of it
     #[arg(long = "subnet", value_name = "CIDR", value_parser = cidr)]
     pub(super) subnets: Vec<String>,
+    /// An address of its gateway, which no endpoint gets and which tells who sends packets that are too long
+    #[arg(long = "gateway", value_name = "IP")]
+    pub(super) gateways: Vec<IpAddr>,
     /// The MTU of its endpoints; without one it follows the underlay
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(68..))]
     pub(super) mtu: Option<u16>,

@@ -90,11 +90,12 @@ pub(super) fn run(paths: &Paths, command: &Command) -> anyhow::Result<String> {
 
 async fn network(client: &Client, command: &Network) -> anyhow::Result<String> {
     match command {
-        Network::Create(NetworkCreate { name, vni, subnets, mtu, encrypted, output }) => {
+        Network::Create(NetworkCreate { name, vni, subnets, gateways, mtu, encrypted, output }) => {
             let create = types::NetworkCreate {
                 name: name.clone(),
                 vni: *vni,
                 subnets: subnets.clone(),
+                gateways: gateways.iter().map(ToString::to_string).collect(),
                 mtu: *mtu,
                 encrypted: *encrypted,
             };

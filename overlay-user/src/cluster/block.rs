@@ -1,6 +1,9 @@
 //! Blocks of cluster.toml to paste.
 
-use std::fmt::{Display, Write};
+use std::{
+    fmt::{Display, Write},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use overlay_common::{MacAddr, Vni};
@@ -27,11 +30,20 @@ pub fn endpoint_block<I: Display>(
 }
 
 /// The `[[network]]` block that declares this network.
-pub fn network_block(name: &str, vni: Vni, subnets: &[IpNet], mtu: Option<u16>) -> String {
+pub fn network_block(
+    name: &str,
+    vni: Vni,
+    subnets: &[IpNet],
+    gateways: &[IpAddr],
+    mtu: Option<u16>,
+) -> String {
     let mut block = Block::new("network");
     block.line("name", string(name));
     block.line("vni", vni);
     block.line("subnets", array(subnets));
+    if !gateways.is_empty() {
+        block.line("gateways", array(gateways));
+    }
     if let Some(mtu) = mtu {
         block.line("mtu", mtu);
     }

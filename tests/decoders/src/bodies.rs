@@ -1,5 +1,7 @@
 //! Bodies of requests, and the words in them.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use overlay_common::{MacAddr, Vni};
 use overlay_user::{
@@ -82,7 +84,8 @@ fn read(input: &[u8]) -> bool {
 fn check_create(create: &NetworkCreate) {
     let Ok(vni) = Vni::new(create.vni.unwrap_or(1)) else { return };
     let subnets: Vec<IpNet> = create.subnets.iter().filter_map(|subnet| subnet.parse().ok()).collect();
-    let block = network_block(&create.name, vni, &subnets, create.mtu);
+    let gateways: Vec<IpAddr> = create.gateways.iter().filter_map(|gateway| gateway.parse().ok()).collect();
+    let block = network_block(&create.name, vni, &subnets, &gateways, create.mtu);
     match Cluster::parse(&format!("[[node]]\nname = \"h\"\nvtep = \"192.0.2.1\"\n{block}")) {
         Ok(cluster) => assert!(cluster.networks.contains_key(&create.name), "{block}"),
         Err(error) => assert!(!error.message.starts_with("this is not TOML"), "{error}:\n{block}"),

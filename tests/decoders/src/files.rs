@@ -221,7 +221,7 @@ fn check_blocks(cluster: &Cluster) {
     };
     let mut text: String = cluster.nodes.values().map(node).collect();
     for network in cluster.networks.values() {
-        text += &network_block(&network.name, network.vni, &network.subnets, network.mtu);
+        text += &network_block(&network.name, network.vni, &network.subnets, &network.gateways, network.mtu);
     }
     for endpoint in cluster.endpoints.values() {
         let name = endpoint.name.as_deref();

@@ -97,6 +97,12 @@ const CASES: &[(&str, i32, &[&str])] = &[
         REFUSED,
         &["--vni: VNI 42 belongs to network \"blue\""],
     ),
+    (
+        "network create new --vni 50 --subnet 10.9.0.0/24 --gateway 10.8.0.1",
+        REFUSED,
+        &["10.8.0.1 lies outside the subnets", "10.9.0.0/24"],
+    ),
+    ("network create new --subnet 10.9.0.0/24 --gateway 10.9.0.1/24", USAGE, &["--gateway"]),
     ("network create new --vni 0", USAGE, &["--vni", "1..16777215"]),
     ("network create new --vni 16777216", USAGE, &["--vni", "1..16777215"]),
     ("network create new --subnet 10.9.0.1/24", USAGE, &["--subnet", "use 10.9.0.0/24"]),

@@ -118,13 +118,15 @@ fn a_block_can_be_pasted() {
     let cluster = Cluster::parse(VALID).expect("valid");
     let mac: MacAddr = "02:00:00:00:00:09".parse().expect("a MAC");
     let subnet = "10.7.0.0/24".parse().expect("a prefix");
-    let block = network_block("red", Vni::new(7).expect("a VNI"), &[subnet], Some(1400))
+    let gateway = "10.7.0.254".parse().expect("an address");
+    let block = network_block("red", Vni::new(7).expect("a VNI"), &[subnet], &[gateway], Some(1400))
         + &endpoint_block("red", "h1", &["10.7.0.1"], Some(mac), Some("db"));
     let pasted = Cluster::parse(&format!("{VALID}{block}")).expect("valid");
     assert_eq!(pasted.endpoints.len(), cluster.endpoints.len() + 1);
     let db = &pasted.endpoints[&EndpointId::new("red", mac)];
     assert_eq!((db.name.as_deref(), db.node.as_str()), (Some("db"), "h1"));
     assert_eq!(pasted.networks["red"].mtu, Some(1400));
+    assert_eq!(pasted.networks["red"].gateways, [gateway]);
 }
 
 #[test]
