@@ -44,6 +44,7 @@ pub struct Tables {
 
 impl Tables {
     /// What of these tables is where others have an entry, whatever that says.
+    #[must_use]
     pub fn where_in(&self, others: &[&Self]) -> Self {
         let all = || others.iter();
         Self {

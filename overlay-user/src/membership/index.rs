@@ -148,7 +148,9 @@ impl Index {
                     if let Some(holders) = network.ips.get_mut(ip) {
                         holders.retain(|(holder, other)| holder != node || other != id);
                         // What it had beaten may hold from now on.
-                        holders.iter().for_each(|(_, other)| self.touched.add(other));
+                        for (_, other) in &*holders {
+                            self.touched.add(other);
+                        }
                         if holders.is_empty() {
                             network.ips.remove(ip);
                         }

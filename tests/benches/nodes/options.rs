@@ -11,7 +11,7 @@ pub(crate) struct Options {
         long,
         value_delimiter = ',',
         default_values_t = [10, 25, 50, 100, 200],
-        value_parser = clap::value_parser!(u16).range(2..=500)
+        value_parser = clap::value_parser!(u16).range(2..=300)
     )]
     pub(crate) nodes: Vec<u16>,
     /// For how many seconds bytes are counted, idle and under change.

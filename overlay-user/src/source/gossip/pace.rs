@@ -22,8 +22,8 @@ const OF_A_PEER: Duration = Duration::from_micros(2500);
 pub(super) const SLOWEST: Duration = Duration::from_millis(500);
 /// A peer that is there is heard of within so many beats: each doubles or trebles who has heard, and some are lost.
 const BEATS_OF_SILENCE: u32 = 20;
-/// From telling peers at once of a change to telling them of the next. What changes meanwhile is told with it: ten
-/// changes a second cost what a hundred do, and nobody waits for long.
+/// From telling peers at once of a change to telling them of the next. What changes meanwhile is told with it: two
+/// hundred changes a second cost what twenty do, and nobody waits for long.
 const APART: Duration = Duration::from_millis(50);
 
 /// From one beat to the next, with so many peers.
