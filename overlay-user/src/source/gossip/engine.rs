@@ -3,7 +3,12 @@
 mod hear;
 mod tell;
 
-use std::{collections::BTreeMap, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
 
 use chitchat::{
     ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, spawn_chitchat, transport::Transport,
@@ -226,6 +231,15 @@ impl Engine {
             unheard += usize::from(beats > 0 && !state.contains_key(&Key::Node.to_string()));
         }
         unheard
+    }
+
+    /// How many other nodes are heard of, those that are gone among them.
+    pub(super) async fn others(&self) -> usize {
+        let chitchat = self.chitchat.chitchat();
+        let chitchat = chitchat.lock().await;
+        let own = chitchat.self_chitchat_id();
+        let names: BTreeSet<&str> = chitchat.node_states().keys().map(|id| &*id.node_id).collect();
+        names.into_iter().filter(|name| *name != &*own.node_id).count()
     }
 
     /// The highest start of this node's name that peers know.

@@ -13,6 +13,7 @@ use crate::{
     cluster::Cluster,
     gossip::SharedRing,
     membership::{
+        known::MOST_NODES,
         limits::Limits,
         machine::Machine,
         record::{Mode, NodeRecord},
@@ -41,6 +42,11 @@ pub enum JoinError {
         /// Where the other one gossips.
         address: SocketAddr,
     },
+    /// The cluster has all the nodes that it may have.
+    #[error(
+        "the cluster has {0} nodes besides this one, and may have {MOST_NODES}; take one out, or use the engine \"etcd\", which holds more"
+    )]
+    Full(usize),
     /// The state directory cannot be used.
     #[error("cannot keep the gossip's state in {dir}: {error}; make room or make it writable")]
     State {
@@ -76,6 +82,10 @@ pub(super) async fn join(options: &Options) -> Result<Engine, JoinError> {
             engine.end().await;
             return Err(JoinError::NameTaken { name: options.node.clone(), address });
         }
+        if let Err(full) = has_room(engine.others().await) {
+            engine.end().await;
+            return Err(full);
+        }
         match engine.start_elsewhere().await {
             // Its state, or its clock, has been lost: others know of a later start than this one.
             Some(later) if later >= engine.start() && later < MOST_START => {
@@ -89,6 +99,11 @@ pub(super) async fn join(options: &Options) -> Result<Engine, JoinError> {
             }
         }
     }
+}
+
+/// Whether there may be a node besides so many others; its peers would pass it over.
+fn has_room(others: usize) -> Result<(), JoinError> {
+    if others < MOST_NODES { Ok(()) } else { Err(JoinError::Full(others)) }
 }
 
 async fn spawn(options: &Options, machine: Machine, store: Store, start: u64) -> Result<Engine, JoinError> {
@@ -153,4 +168,16 @@ pub fn recalled(node: &str, state_dir: &Path) -> io::Result<Option<Cluster>> {
 /// The time in seconds since 1970 (UTC): so that a node whose state was lost starts by a higher number all the same.
 fn seconds() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_node_that_may_be_joins_and_no_more() {
+        assert!(has_room(MOST_NODES - 1).is_ok());
+        let said = has_room(MOST_NODES).expect_err("it is full").to_string();
+        assert!(said.contains(&MOST_NODES.to_string()) && said.contains("etcd"), "{said}");
+    }
 }
