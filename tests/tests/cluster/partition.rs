@@ -85,7 +85,7 @@ fn two_halves_go_on_and_agree_once_they_are_joined() {
         }
     }
     let (deleted, added) = change(&fleet, own.each_ref(), twice.each_ref());
-    thread::sleep(Duration::from_secs(if full() { 20 } else { 3 }));
+    thread::sleep(Duration::from_secs(if full() { 30 } else { 3 }));
     let (mine, other) = (fleet.list(0), fleet.list(4));
     assert!(mine.is_disjoint(&other), "the control: each half has its own: {mine:?} and {other:?}");
     for (ring, half) in rings.into_iter().zip(["first", "second"]) {
