@@ -33,6 +33,8 @@ impl Agent {
             Binding { netns: PathBuf::from(&add.netns), ifname: add.ifname.clone(), host_ifname: host_name };
         match self.install(&id, created, binding) {
             Ok(()) => {
+                // So that another one, later, is known to be somebody else's doing.
+                self.mtus.insert(id.clone(), spec.mtu);
                 tracing::info!(endpoint = %id, netns = add.netns, "bound");
                 Ok(id)
             }
