@@ -138,6 +138,9 @@ impl Current {
     pub(super) fn accept(&mut self) {
         self.guard.accept();
         self.pulse += 1;
+        // They are out of what is in force at once: what comes next differs no more.
+        self.serial += 1;
+        self.log.clear();
     }
 }
 
@@ -152,12 +155,16 @@ mod tests {
     };
 
     fn machine() -> Machine {
-        let vteps = vec![IpAddr::from([10, 88, 0, 1])];
-        let node =
-            NodeRecord { vteps, version: "1.0.0".to_owned(), mode: Mode::Up, seq: 0, keys: Vec::new() };
-        let mut machine = Machine::new("h1", 1, node, Vec::new());
+        let mut machine = machine_of("h1", 1);
         network(&mut machine, "blue");
         machine
+    }
+
+    fn machine_of(name: &str, number: u8) -> Machine {
+        let vteps = vec![IpAddr::from([10, 88, 0, number])];
+        let node =
+            NodeRecord { vteps, version: "1.0.0".to_owned(), mode: Mode::Up, seq: 0, keys: Vec::new() };
+        Machine::new(name, 1, node, Vec::new())
     }
 
     fn network(machine: &mut Machine, name: &str) {
@@ -202,6 +209,43 @@ mod tests {
         network(&mut machine, "red");
         current.refresh(&mut machine, now);
         assert_eq!(told(current.since(second).1), None, "a network is another");
+    }
+
+    /// Has one hear all that another publishes, and that it publishes nothing else.
+    fn tell(from: &Machine, to: &mut Machine) {
+        let records: std::collections::BTreeMap<String, String> =
+            from.own().map(|(key, record)| (key.to_string(), record.text())).collect();
+        let known = to.known().part(from.name()).into_iter().flat_map(|part| part.records.keys());
+        let known: Vec<String> = known.map(ToString::to_string).collect();
+        for key in known.iter().filter(|key| !records.contains_key(*key)) {
+            to.learn(from.name(), 1, key, None);
+        }
+        for (key, text) in &records {
+            to.learn(from.name(), 1, key, Some(text));
+        }
+        to.heard(from.name());
+    }
+
+    #[test]
+    fn who_follows_is_told_that_what_was_held_up_is_gone() {
+        let (mut one, mut two, mut current) = (machine(), machine_of("h2", 2), Current::new("h1"));
+        tell(&one, &mut two);
+        (1..=300).for_each(|number| add(&mut two, number));
+        tell(&two, &mut one);
+        current.refresh(&mut one, Duration::ZERO);
+        let ids: Vec<_> = two.own().filter_map(|(key, _)| key.endpoint().cloned()).collect();
+        for id in &ids {
+            two.delete_endpoint(id).expect("its own");
+        }
+        tell(&two, &mut one);
+        current.refresh(&mut one, Duration::ZERO);
+        assert_eq!((current.held(), current.cluster().endpoints.len()), (300, 300), "the control");
+        let serial = current.serial();
+        current.accept();
+        current.refresh(&mut one, Duration::ZERO);
+        assert!(
+            matches!(current.since(serial).1, Some(Event::Cluster(cluster)) if cluster.endpoints.is_empty())
+        );
     }
 
     #[test]
